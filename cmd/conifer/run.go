@@ -1,0 +1,45 @@
+package main
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"conifer.dev/conifer/internal/cli"
+	"conifer.dev/conifer/internal/fault"
+)
+
+// nouns makes the commands below `conifer`, in the order of a release's path.
+var nouns = []func(*command) *cobra.Command{}
+
+// command is what every noun works with: the world, and the flags that belong to all of them.
+type command struct {
+	env       cli.Env
+	server    string // URL of the service
+	tokenFile string // file with the admin token
+	json      bool   // results as JSON on stdout
+}
+
+// Run executes one command line and returns its exit code.
+func Run(ctx context.Context, env cli.Env) int {
+	c := &command{env: env}
+	root := &cobra.Command{
+		Use:           "conifer",
+		Short:         "Build, sign and roll out releases of the operating system of a fleet",
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.SetArgs(env.Args)
+	root.SetIn(env.Stdin)
+	root.SetOut(env.Stdout)
+	root.SetErr(env.Stderr)
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return fault.Wrap(fault.Invalid, err) })
+	flags := root.PersistentFlags()
+	flags.StringVar(&c.server, "server", "http://127.0.0.1:8000", "URL of the service")
+	flags.StringVar(&c.tokenFile, "token-file", "", "file that holds the admin token")
+	flags.BoolVar(&c.json, "json", false, "print results as JSON")
+	for _, noun := range nouns {
+		root.AddCommand(noun(c))
+	}
+	return env.Exit("conifer", root.ExecuteContext(ctx))
+}
