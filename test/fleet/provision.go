@@ -42,8 +42,8 @@ WantedBy=multi-user.target
 `
 
 // health is the site's own check: the application answers.
-const health = `#!/bin/sh
-# The application must answer on its published port.
+const health = `#!/bin/bash
+# The application must take connections on its published port.
 exec 3<>/dev/tcp/127.0.0.1/%d
 `
 
@@ -82,5 +82,7 @@ func (f *Fleet) tmpfiles(name string) string {
 	file("/etc/containers/registries.conf.d/50-lab.conf", "0644",
 		fmt.Sprintf("[[registry]]\nlocation = \"%s:%d\"\ninsecure = true\n", lab.Host, f.Registry.Port))
 	file("/etc/containers/systemd/web.container", "0644", fmt.Sprintf(quadlet, f.Registry.Image(), lab.WebPort, lab.WebPort))
+	b.WriteString("d /etc/conifer/health.d 0755 root root -\n")
+	file("/etc/conifer/health.d/50-web", "0755", fmt.Sprintf(health, lab.WebPort))
 	return b.String()
 }
