@@ -10,6 +10,12 @@ import (
 	"conifer.dev/conifer/test/lab"
 )
 
+// usage is what was transferred of one release.
+type usage struct {
+	name  string
+	bytes int64
+}
+
 // summary prints what the run measured.
 func (d *demo) summary(out io.Writer) {
 	fmt.Fprintf(out, "\nSummary, since the machines were up\n\n")

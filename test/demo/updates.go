@@ -11,12 +11,12 @@ import (
 
 // bootMachines starts the service, the cluster program and three machines that run 1.0.0.
 func (d *demo) bootMachines(ctx context.Context) error {
-	tools, err := d.command(ctx, "image", "tools")
+	tools, err := d.factory.Tools(ctx)
 	if err != nil {
 		return err
 	}
 	d.fleet, err = fleet.Open(ctx, fleet.Options{
-		Folder: d.folder, Binaries: d.binaries, Tools: strings.TrimSpace(tools), Keys: d.keys(), Commands: d.timeline,
+		Folder: d.folder, Binaries: d.binaries, Tools: tools, Keys: d.factory.Keys(), Commands: d.timeline,
 	})
 	if err != nil {
 		return err

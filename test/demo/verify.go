@@ -2,36 +2,26 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
 	"time"
 
 	"conifer.dev/conifer/internal/wire/release"
-	"conifer.dev/conifer/test/fleet"
 	"conifer.dev/conifer/test/lab"
 )
 
 // rolledBack waits until the service has heard of the rollback and halted the release.
 func (d *demo) rolledBack(ctx context.Context, version string) error {
 	return lab.Await(ctx, version+" to be rolled back and halted", updateLimit, func(ctx context.Context) (bool, string) {
-		out, err := d.command(ctx, "--server", d.fleet.ServerURL(), "--token-file", d.fleet.TokenFile(),
-			"release", "show", version, "--app", fleet.App, "--arch", "amd64", "--json")
+		halted, reason, err := d.fleet.Halted(ctx, version)
 		if err != nil {
 			return false, err.Error()
 		}
-		var shown struct {
-			Halted bool   `json:"halted"`
-			Reason string `json:"halt_reason"`
+		if halted {
+			d.timeline.say("service", "%s is halted: %s", version, reason)
 		}
-		if err := json.Unmarshal([]byte(out), &shown); err != nil {
-			return false, err.Error()
-		}
-		if shown.Halted {
-			d.timeline.say("service", "%s is halted: %s", version, shown.Reason)
-		}
-		return shown.Halted, "not halted"
+		return halted, "not halted"
 	})
 }
 

@@ -9,6 +9,7 @@ package fleet
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -129,6 +130,27 @@ func (f *Fleet) Repository() string { return filepath.Join(f.Folder, "repository
 func (f *Fleet) Publish(ctx context.Context, release string) error {
 	_, err := f.Conifer(ctx, "release", "publish", release, "--repository", f.Repository(), "--keys", f.Keys, "--upload")
 	return err
+}
+
+// Halted asks the service whether a release is halted, and why.
+func (f *Fleet) Halted(ctx context.Context, version string) (halted bool, reason string, err error) {
+	out, err := f.quietly().Conifer(ctx, "release", "show", version, "--app", App, "--arch", "amd64", "--json")
+	if err != nil {
+		return false, "", err
+	}
+	var shown struct {
+		Halted bool   `json:"halted"`
+		Reason string `json:"halt_reason"`
+	}
+	err = json.Unmarshal([]byte(out), &shown)
+	return shown.Halted, shown.Reason, err
+}
+
+// quietly is the same fleet without the echo of commands, for questions that are asked again and again.
+func (f *Fleet) quietly() *Fleet {
+	quiet := *f
+	quiet.Commands = nil
+	return &quiet
 }
 
 // Promote points a channel at a version.

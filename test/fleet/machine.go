@@ -56,14 +56,15 @@ func (f *Fleet) NewMachine(ctx context.Context, s MachineSpec) (*Machine, error)
 
 // Status is the part of `conifer-agent status --json` that the demo and the tests look at.
 type Status struct {
-	Phase     string `json:"phase"`
-	Version   string `json:"version"`   // running
-	RootHash  string `json:"root_hash"` // of the running root, as the kernel's dm-verity has it
-	Slot      string `json:"slot"`      // A or B
-	Committed string `json:"committed"` // newest committed version
-	BootID    string `json:"boot_id"`
-	Waiting   string `json:"waiting"` // what it waits for, in words
-	Error     string `json:"error"`
+	Phase     string  `json:"phase"`
+	Version   string  `json:"version"`   // running
+	RootHash  string  `json:"root_hash"` // of the running root, as the kernel's dm-verity has it
+	Slot      string  `json:"slot"`      // A or B
+	Committed string  `json:"committed"` // newest committed version
+	BootID    string  `json:"boot_id"`
+	Waiting   string  `json:"waiting"` // what it waits for, in words
+	Error     string  `json:"error"`
+	Progress  float64 `json:"progress"` // of an installation, 0 to 1
 }
 
 // Peek asks the agent over its metrics port, without logging in: cheap enough to ask every second.
