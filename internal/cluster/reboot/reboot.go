@@ -32,7 +32,9 @@ type Holder struct {
 func New() State { return State{Slots: 1} }
 
 // Event is what may happen to a lock: Acquire, Release or Resize.
-type Event interface{ apply(State, time.Time) (State, Outcome) }
+type Event interface {
+	apply(State, time.Time) (State, Outcome)
+}
 
 // Acquire asks for a slot. A machine that has one keeps it, and the time since when.
 type Acquire struct{ ID string }

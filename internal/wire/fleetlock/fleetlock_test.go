@@ -142,16 +142,19 @@ func TestReplies(t *testing.T) {
 
 func TestErrorsKeepTheirKindAcrossTheWire(t *testing.T) {
 	for _, row := range wireKinds {
-		body, err := ErrorOf(fault.New(row.kind, "because")).Encode()
+		refusal := ErrorOf(fault.New(row.kind, "because"))
+		body, err := refusal.Encode()
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := ParseReply(row.kind.HTTPStatus(), body); !fault.Is(got, row.kind) {
+		if got := ParseReply(refusal.Status(), body); !fault.Is(got, row.kind) {
 			t.Errorf("%v comes back as %v", row.kind, got)
 		}
 	}
-	if got := ErrorOf(errors.New("x")); got.Kind != KindInternal {
-		t.Errorf("an unclassified error is told as %q", got.Kind)
+	for _, err := range []error{errors.New("x"), fault.New(fault.Corrupt, "x")} {
+		if got := ErrorOf(err); got.Kind != KindInternal || got.Status() != 500 {
+			t.Errorf("%v is told as %q, status %d", err, got.Kind, got.Status())
+		}
 	}
 	if _, err := (Error{Kind: "x"}).Encode(); err == nil {
 		t.Error("a refusal without value was encoded")

@@ -78,6 +78,16 @@ func ErrorOf(err error) Error {
 	return Error{KindInternal, value}
 }
 
+// Status is the HTTP status that goes with a refusal.
+func (e Error) Status() int {
+	for _, row := range wireKinds {
+		if row.wire == e.Kind {
+			return row.kind.HTTPStatus()
+		}
+	}
+	return fault.Internal.HTTPStatus()
+}
+
 // Encode writes the body of a refusal.
 func (e Error) Encode() ([]byte, error) {
 	if e.Kind == "" || e.Value == "" {
