@@ -7,9 +7,11 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"syscall"
 
 	"go.etcd.io/etcd/server/v3/embed"
+	"go.uber.org/zap"
 
 	"conifer.dev/conifer/internal/fault"
 )
@@ -20,6 +22,8 @@ type Embedded struct {
 	server *embed.Etcd
 	socket string
 	owner  *os.File // locked while the server runs
+
+	stopping *atomic.Bool
 }
 
 // Limits of the embedded server. The locks of a hundred groups are well below one megabyte.
@@ -37,7 +41,7 @@ func StartEmbedded(ctx context.Context, dir string, log *slog.Logger) (*Embedded
 	if err != nil {
 		return nil, err
 	}
-	e := &Embedded{socket: filepath.Join(dir, "etcd.sock")}
+	e := &Embedded{socket: filepath.Join(dir, "etcd.sock"), stopping: new(atomic.Bool)}
 	if len(e.socket) > maxSocketPath {
 		return nil, fault.New(fault.Invalid, "path of the etcd socket has %d bytes, more than %d: %s", len(e.socket), maxSocketPath, e.socket).
 			WithHint("Choose a data folder with a shorter path.")
@@ -48,7 +52,7 @@ func StartEmbedded(ctx context.Context, dir string, log *slog.Logger) (*Embedded
 	if e.owner, err = own(dir); err != nil {
 		return nil, err
 	}
-	if e.server, err = embed.StartEtcd(embeddedConfig(dir, e.socket, log)); err != nil {
+	if e.server, err = embed.StartEtcd(embeddedConfig(dir, e.socket, newZap(log, e.stopping))); err != nil {
 		e.owner.Close()
 		return nil, fmt.Errorf("start embedded etcd: %w", err)
 	}
@@ -78,8 +82,10 @@ func own(dir string) (*os.File, error) {
 	return f, nil
 }
 
-func embeddedConfig(dir, socket string, log *slog.Logger) *embed.Config {
+func embeddedConfig(dir, socket string, log *zap.Logger) *embed.Config {
 	c := embed.NewConfig()
+	c.Name = "conifer"
+	c.InitialCluster = c.InitialClusterFromName(c.Name)
 	c.Dir = filepath.Join(dir, "etcd")
 	// Nobody joins a server of one member, so it does not listen to peers. The peer URL stays a mere name.
 	c.ListenPeerUrls = nil
@@ -88,7 +94,7 @@ func embeddedConfig(dir, socket string, log *slog.Logger) *embed.Config {
 	c.EnableGRPCGateway = false
 	c.QuotaBackendBytes = quotaBytes
 	c.AutoCompactionMode, c.AutoCompactionRetention = embed.CompactorModePeriodic, retention
-	c.ZapLoggerBuilder = embed.NewZapLoggerBuilder(newZap(log))
+	c.ZapLoggerBuilder = embed.NewZapLoggerBuilder(log)
 	return c
 }
 
@@ -100,6 +106,7 @@ func (e *Embedded) Failed() <-chan error { return e.server.Err() }
 
 // Close stops the server. What it acknowledged is on disk already.
 func (e *Embedded) Close() error {
+	e.stopping.Store(true)
 	e.server.Close()
 	return e.owner.Close()
 }

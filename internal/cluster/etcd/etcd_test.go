@@ -1,17 +1,21 @@
 package etcd
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"go.uber.org/zap"
 
 	"conifer.dev/conifer/internal/cluster/reboot"
 	"conifer.dev/conifer/internal/fault"
@@ -240,5 +244,39 @@ func TestWrongConfigurationIsRefused(t *testing.T) {
 	}
 	if _, err := StartEmbedded(t.Context(), "/tmp/"+strings.Repeat("x", 100), silent); !fault.Is(err, fault.Invalid) {
 		t.Errorf("long path: got %v", err)
+	}
+}
+
+// TestEtcdIsQuiet starts and stops a server: nothing of it is worth an operator's time.
+func TestEtcdIsQuiet(t *testing.T) {
+	var said bytes.Buffer
+	log := slog.New(slog.NewTextHandler(&said, nil))
+	server, err := StartEmbedded(t.Context(), dataDir(t), log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := server.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if said.Len() > 0 {
+		t.Errorf("it says:\n%s", said.String())
+	}
+}
+
+func TestLogBridge(t *testing.T) {
+	var said bytes.Buffer
+	drop := func(_ []string, a slog.Attr) slog.Attr {
+		if a.Key == slog.TimeKey {
+			return slog.Attr{}
+		}
+		return a
+	}
+	log := newZap(slog.New(slog.NewTextHandler(&said, &slog.HandlerOptions{ReplaceAttr: drop})), new(atomic.Bool))
+	log.Info("for debugging")
+	log.Warn("slow disk", zap.Duration("took", time.Second))
+	log.With(zap.Int("n", 7)).Error("damage", zap.Error(errors.New("bad")))
+	want := "level=INFO msg=\"slow disk\" part=etcd took=1s\nlevel=WARN msg=damage part=etcd n=7 error=bad\n"
+	if said.String() != want {
+		t.Errorf("got\n%swant\n%s", said.String(), want)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
@@ -42,7 +43,7 @@ func Dial(c Config, log *slog.Logger) (*Store, error) {
 		DialKeepAliveTime:    10 * time.Second,
 		DialKeepAliveTimeout: 3 * time.Second,
 		DialOptions:          []grpc.DialOption{grpc.WithConnectParams(reconnect)},
-		Logger:               newZap(log),
+		Logger:               newZap(log, new(atomic.Bool)),
 	}
 	if c.CAFile != "" || c.CertFile != "" || c.KeyFile != "" {
 		info := transport.TLSInfo{TrustedCAFile: c.CAFile, CertFile: c.CertFile, KeyFile: c.KeyFile}
