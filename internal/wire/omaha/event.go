@@ -32,6 +32,7 @@ type Event struct {
 	Result          EventResult `xml:"eventresult,attr"`
 	ErrorCode       ErrorCode   `xml:"errorcode,attr,omitempty"`
 	PreviousVersion string      `xml:"previousversion,attr,omitempty"`
+	NextVersion     string      `xml:"nextversion,attr,omitempty"` // of the release it is about; update_engine does not tell
 }
 
 // NoPreviousVersion is the previous version of a machine that has never been updated.

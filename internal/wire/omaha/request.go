@@ -76,6 +76,7 @@ func ParseRequest(text []byte) (*Request, error) {
 	if err := decode(text, "request", MaxRequestBytes, &r); err != nil {
 		return nil, err
 	}
+	r.XMLName = xml.Name{} // a namespace says nothing here
 	if err := r.validate(); err != nil {
 		return nil, err
 	}
@@ -113,7 +114,7 @@ func (a *AppRequest) validate() error {
 		return fault.New(fault.Invalid, "application %s has %d events, more than %d", a.ID, len(a.Events), maxEvents)
 	}
 	for _, e := range a.Events {
-		if err := checkLengths(value{"previousversion", e.PreviousVersion}); err != nil {
+		if err := checkLengths(value{"previousversion", e.PreviousVersion}, value{"nextversion", e.NextVersion}); err != nil {
 			return err
 		}
 	}

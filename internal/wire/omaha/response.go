@@ -106,6 +106,7 @@ func ParseResponse(text []byte) (*Response, error) {
 	if err := decode(text, "response", MaxResponseBytes, &r); err != nil {
 		return nil, err
 	}
+	r.XMLName = xml.Name{}
 	if err := r.validate(); err != nil {
 		return nil, err
 	}
