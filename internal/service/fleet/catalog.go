@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"conifer.dev/conifer/internal/fault"
+	"conifer.dev/conifer/internal/service/admin"
 	"conifer.dev/conifer/internal/service/store"
 	"conifer.dev/conifer/internal/wire/release"
 )
@@ -29,7 +30,7 @@ func checkName(what, name string) error {
 func (f *Fleet) Apps() []store.App {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	var apps []store.App
+	apps := []store.App{}
 	for _, a := range f.memory.apps {
 		apps = append(apps, a.App)
 	}
@@ -62,19 +63,9 @@ func (f *Fleet) activity(who, app, text string) store.Change {
 	return store.AddActivity{Activity: store.Activity{At: f.now(), Who: who, App: app, Text: text}}
 }
 
-// ReleaseStatus is a release with what became of it.
-type ReleaseStatus struct {
-	store.Release
-	Channels   []string    `json:"channels"` // that point at it
-	Halted     bool        `json:"halted"`
-	HaltReason string      `json:"halt_reason,omitempty"`
-	Halt       *store.Halt `json:"halt,omitempty"`
-	Barred     []store.Bar `json:"barred,omitempty"`
-}
-
 // Releases lists the releases of an application, the newest first.
-func (f *Fleet) Releases(appName string) ([]ReleaseStatus, error) {
-	var all []ReleaseStatus
+func (f *Fleet) Releases(appName string) ([]admin.ReleaseStatus, error) {
+	all := []admin.ReleaseStatus{}
 	err := f.read(func(m *memory) error {
 		a, err := m.find(appName)
 		if err != nil {
@@ -85,15 +76,15 @@ func (f *Fleet) Releases(appName string) ([]ReleaseStatus, error) {
 		}
 		return nil
 	})
-	slices.SortFunc(all, func(x, y ReleaseStatus) int {
+	slices.SortFunc(all, func(x, y admin.ReleaseStatus) int {
 		return cmp.Or(release.Compare(y.Version, x.Version), cmp.Compare(x.Arch, y.Arch))
 	})
 	return all, err
 }
 
 // Release is one release of an application.
-func (f *Fleet) Release(appName, arch, version string) (ReleaseStatus, error) {
-	var status ReleaseStatus
+func (f *Fleet) Release(appName, arch, version string) (admin.ReleaseStatus, error) {
+	var status admin.ReleaseStatus
 	err := f.read(func(m *memory) error {
 		a, key, err := m.release(appName, arch, version)
 		if err == nil {
@@ -117,8 +108,8 @@ func (m *memory) release(appName, arch, version string) (*app, releaseKey, error
 	return a, key, nil
 }
 
-func (a *app) status(key releaseKey) ReleaseStatus {
-	s := ReleaseStatus{Release: a.releases[key], Channels: a.pointing(key)}
+func (a *app) status(key releaseKey) admin.ReleaseStatus {
+	s := admin.ReleaseStatus{Release: a.releases[key], Channels: a.pointing(key)}
 	if h, ok := a.halts[key]; ok {
 		s.Halted, s.HaltReason, s.Halt = true, h.Reason, &h
 	}

@@ -191,7 +191,7 @@ func (a *app) situation(m store.Machine, appID string) rollout.Case {
 		c.Release.Halt = &rollout.Halt{Reason: h.Reason, By: h.By, At: h.At}
 	}
 	if b, barred := a.bars[key][m.ID]; barred {
-		c.Barred = string(b.State) + ", " + b.Reason
+		c.Barred = b.Reason
 	}
 	return c
 }

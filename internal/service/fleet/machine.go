@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"conifer.dev/conifer/internal/fault"
+	"conifer.dev/conifer/internal/service/admin"
 	"conifer.dev/conifer/internal/service/rollout"
 	"conifer.dev/conifer/internal/service/store"
 )
@@ -39,22 +40,15 @@ func (f *Fleet) Machines(appName string, filter Filter) ([]store.Machine, error)
 	return machines, err
 }
 
-// Explanation is what a machine would be answered now, with every rule that led there.
-type Explanation struct {
-	Machine  store.Machine    `json:"machine"`
-	Decision rollout.Decision `json:"decision"`
-	Barred   []store.Bar      `json:"barred"` // releases that it is not offered again by itself
-}
-
 // Explain says what a machine would be answered if it asked now.
-func (f *Fleet) Explain(appName, id string) (Explanation, error) {
-	var e Explanation
+func (f *Fleet) Explain(appName, id string) (admin.Explanation, error) {
+	var e admin.Explanation
 	err := f.read(func(m *memory) error {
 		a, machine, err := m.known(appName, id)
 		if err != nil {
 			return err
 		}
-		e = Explanation{Machine: *machine, Decision: rollout.Offer(a.situation(*machine, a.ID)), Barred: a.barsOf(id)}
+		e = admin.Explanation{Machine: *machine, Decision: rollout.Offer(a.situation(*machine, a.ID)), Barred: a.barsOf(id)}
 		return nil
 	})
 	return e, err

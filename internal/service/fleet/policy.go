@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"conifer.dev/conifer/internal/fault"
+	"conifer.dev/conifer/internal/service/admin"
 	"conifer.dev/conifer/internal/service/store"
 )
 
@@ -89,20 +90,12 @@ func (f *Fleet) Groups(appName string) ([]store.Group, error) {
 	return groups, err
 }
 
-// GroupPatch is what is to change in a group; nil leaves it as it is.
-type GroupPatch struct {
-	Channel     *string `json:"channel,omitempty"`
-	Paused      *bool   `json:"paused,omitempty"`
-	Percent     *int    `json:"percent,omitempty"`
-	ErrorBudget *int    `json:"error_budget,omitempty"`
-}
-
 // SetGroup changes a group, or makes it: then it follows the channel of its own name unless another is given, offers
 // to all its machines, and its first failure halts a release.
-func (f *Fleet) SetGroup(ctx context.Context, who, appName, name string, p GroupPatch) (store.Group, error) {
+func (f *Fleet) SetGroup(ctx context.Context, who, name string, p admin.GroupPatch) (store.Group, error) {
 	var g store.Group
 	err := f.change(ctx, func(m *memory) ([]store.Change, error) {
-		a, err := m.find(appName)
+		a, err := m.find(p.App)
 		if err != nil {
 			return nil, err
 		}
@@ -113,7 +106,7 @@ func (f *Fleet) SetGroup(ctx context.Context, who, appName, name string, p Group
 		if g = old; !exists {
 			g = store.Group{App: a.ID, Name: name, Channel: name, Percent: 100}
 		}
-		p.patch(&g)
+		patch(&g, p)
 		if err := a.checkGroup(g); err != nil || exists && g == old {
 			return nil, err
 		}
@@ -123,7 +116,7 @@ func (f *Fleet) SetGroup(ctx context.Context, who, appName, name string, p Group
 	return g, err
 }
 
-func (p GroupPatch) patch(g *store.Group) {
+func patch(g *store.Group, p admin.GroupPatch) {
 	set(&g.Channel, p.Channel)
 	set(&g.Paused, p.Paused)
 	set(&g.Percent, p.Percent)

@@ -17,7 +17,7 @@ const (
 	Downloaded  State = "downloaded"
 	Installed   State = "installed" // a reboot is pending
 	Complete    State = "complete"
-	RolledBack  State = "rolled back"
+	RolledBack  State = "rolled-back"
 	Failed      State = "failed"
 )
 
