@@ -1,25 +1,20 @@
 package main
 
 import (
-	"fmt"
+	"io"
 	"slices"
-	"text/tabwriter"
-	"time"
 
 	"github.com/spf13/cobra"
 
-	"conifer.dev/conifer/internal/factory/publish"
 	"conifer.dev/conifer/internal/factory/sign"
 )
 
-// newKey is the noun key: what signs a repository.
-func newKey(c *command) *cobra.Command {
-	noun := &cobra.Command{Use: "key", Short: "Keep the keys that sign a repository"}
-	noun.AddCommand(newKeyNew(c), newKeyRotate(c), newKeyShow(c))
-	return noun
+// keyNoun is `conifer key`: what signs a repository.
+func keyNoun(c *command) *cobra.Command {
+	return parent("key", "Keep the keys that sign a repository", c.keyNew(), c.keyRotate(), c.keyShow())
 }
 
-func newKeyNew(c *command) *cobra.Command {
+func (c *command) keyNew() *cobra.Command {
 	var out string
 	var rootKeys int
 	verb := &cobra.Command{
@@ -28,11 +23,8 @@ func newKeyNew(c *command) *cobra.Command {
 		Long: "Make the keys of a new repository: Ed25519, one file each, readable by you alone.\n\n" +
 			"Keep root and targets offline; snapshot and timestamp belong where `conifer repository refresh` runs.\n" +
 			"With several root keys, `conifer repository init --root-threshold` says how many must sign.",
-		Args: noArgs,
+		Args: takes(),
 		RunE: func(*cobra.Command, []string) error {
-			if err := c.need(map[string]string{"out": out}); err != nil {
-				return err
-			}
 			keys, err := sign.NewKeys(out, rootKeys)
 			if err != nil {
 				return err
@@ -42,10 +34,10 @@ func newKeyNew(c *command) *cobra.Command {
 	}
 	verb.Flags().StringVar(&out, "out", "", "folder to make the keys in")
 	verb.Flags().IntVar(&rootKeys, "root-keys", 1, "number of root keys")
-	return verb
+	return needs(verb, "out")
 }
 
-func newKeyRotate(c *command) *cobra.Command {
+func (c *command) keyRotate() *cobra.Command {
 	var flags repositoryFlags
 	verb := &cobra.Command{
 		Use:   "rotate ROLE --repository FOLDER --keys FOLDER",
@@ -54,9 +46,9 @@ func newKeyRotate(c *command) *cobra.Command {
 			"The new version of root is signed by the root keys before and after it; a machine follows the chain from\n" +
 			"any version. The old keys go to the folder `retired`. Needs the root keys, those of the role if they are\n" +
 			"not lost, and for other roles than root those of snapshot and timestamp. Upload the repository afterwards.",
-		Args: oneArg("the role"),
+		Args: takes("the role"),
 		RunE: func(_ *cobra.Command, args []string) error {
-			r, err := flags.open(c)
+			r, err := flags.open()
 			if err != nil {
 				return err
 			}
@@ -68,27 +60,23 @@ func newKeyRotate(c *command) *cobra.Command {
 		},
 	}
 	flags.add(verb)
-	return verb
+	return needs(verb, "repository", "keys")
 }
 
-func newKeyShow(c *command) *cobra.Command {
+func (c *command) keyShow() *cobra.Command {
 	var keyDir, dir string
 	verb := &cobra.Command{
 		Use:   "show --keys FOLDER [--repository FOLDER]",
 		Short: "List keys, and whether a repository trusts them",
-		Args:  noArgs,
+		Args:  takes(),
 		RunE: func(*cobra.Command, []string) error {
-			if err := c.need(map[string]string{"keys": keyDir}); err != nil {
-				return err
-			}
 			keys, err := sign.OpenKeys(keyDir)
 			if err != nil {
 				return err
 			}
 			var trusted map[string][]string
 			if dir != "" {
-				r := &publish.Repository{Dir: dir, Now: time.Now()}
-				if trusted, err = r.TrustedKeys(); err != nil {
+				if trusted, err = toRead(dir).TrustedKeys(); err != nil {
 					return err
 				}
 			}
@@ -97,7 +85,7 @@ func newKeyShow(c *command) *cobra.Command {
 	}
 	verb.Flags().StringVar(&keyDir, "keys", "", "folder of the keys")
 	verb.Flags().StringVar(&dir, "repository", "", "folder of a repository to compare with")
-	return verb
+	return needs(verb, "keys")
 }
 
 // keyLine is one key as it is shown. Trusted is absent when there is no repository to ask.
@@ -111,24 +99,24 @@ type keyLine struct {
 // printKeys lists keys and, when trusted is not nil, those that a repository trusts but that are not here.
 func (c *command) printKeys(keys []sign.Key, trusted map[string][]string) error {
 	lines := keyLines(keys, trusted)
-	if c.json {
-		return c.printJSON(lines)
-	}
-	table := tabwriter.NewWriter(c.env.Stdout, 0, 0, 2, ' ', 0)
-	for _, l := range lines {
-		state := ""
-		switch {
-		case l.Trusted == nil:
-		case l.File == "":
-			state = "not here"
-		case *l.Trusted:
-			state = "trusted"
-		default:
-			state = "not trusted"
+	return c.show(lines, func(w io.Writer) {
+		for _, l := range lines {
+			row(w, l.Role, l.ID, l.state(), l.File)
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", l.Role, l.ID, state, l.File)
+	})
+}
+
+// state says in words whether a key is trusted.
+func (l keyLine) state() string {
+	switch {
+	case l.Trusted == nil:
+		return ""
+	case l.File == "":
+		return "not here"
+	case *l.Trusted:
+		return "trusted"
 	}
-	return table.Flush()
+	return "not trusted"
 }
 
 func keyLines(keys []sign.Key, trusted map[string][]string) []keyLine {

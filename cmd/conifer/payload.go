@@ -2,8 +2,8 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"os"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -12,11 +12,9 @@ import (
 	"conifer.dev/conifer/internal/wire/payload"
 )
 
-// newPayload is the noun payload: the file that a machine downloads.
-func newPayload(c *command) *cobra.Command {
-	noun := &cobra.Command{Use: "payload", Short: "Look into the files that machines download"}
-	noun.AddCommand(newPayloadInspect(c), newPayloadVerify(c))
-	return noun
+// payloadNoun is `conifer payload`: the file that a machine downloads.
+func payloadNoun(c *command) *cobra.Command {
+	return parent("payload", "Look into the files that machines download", c.payloadInspect(), c.payloadVerify())
 }
 
 // targetLine is one target as it is shown.
@@ -51,25 +49,22 @@ func summary(m *payload.Manifest, sums map[string]string) payloadLine {
 
 func (c *command) printPayload(m *payload.Manifest, sums map[string]string) error {
 	p := summary(m, sums)
-	if c.json {
-		return c.printJSON(p)
-	}
-	fmt.Fprintf(c.env.Stdout, "%s %s for %s\n", p.App, p.Version, p.Arch)
-	table := tabwriter.NewWriter(c.env.Stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "target\tsize\tdata\tzstd\traw\tzero\tsha256")
-	for _, t := range p.Targets {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%d\t%d\t%d\t%s\n", t.Name, cli.Bytes(t.SizeBytes), cli.Bytes(t.DataSizeBytes),
-			t.Ops[payload.KindZstd], t.Ops[payload.KindRaw], t.Ops[payload.KindZero], t.SHA256)
-	}
-	return table.Flush()
+	return c.show(p, func(w io.Writer) {
+		fmt.Fprintf(w, "%s %s for %s\n", p.App, p.Version, p.Arch)
+		row(w, "target", "size", "data", "zstd", "raw", "zero", "sha256")
+		for _, t := range p.Targets {
+			row(w, t.Name, cli.Bytes(t.SizeBytes), cli.Bytes(t.DataSizeBytes),
+				t.Ops[payload.KindZstd], t.Ops[payload.KindRaw], t.Ops[payload.KindZero], t.SHA256)
+		}
+	})
 }
 
-func newPayloadInspect(c *command) *cobra.Command {
+func (c *command) payloadInspect() *cobra.Command {
 	var ops bool
 	verb := &cobra.Command{
 		Use:   "inspect FILE",
 		Short: "Show what a payload would write, from its manifest alone",
-		Args:  oneArg("the payload"),
+		Args:  takes("the payload"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			f, err := os.Open(args[0])
 			if err != nil {
@@ -108,22 +103,19 @@ func (c *command) printOps(m *payload.Manifest) error {
 			lines = append(lines, opLine{op.Target, op.Offset, op.SizeBytes, op.Kind, op.DataOffset, op.DataSizeBytes, op.SHA256})
 		}
 	}
-	if c.json {
-		return c.printJSON(lines)
-	}
-	table := tabwriter.NewWriter(c.env.Stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "target\toffset\tbytes\tkind\tdata at\tbytes\tsha256")
-	for _, l := range lines {
-		fmt.Fprintf(table, "%s\t%d\t%d\t%s\t%d\t%d\t%.16s\n", l.Target, l.Offset, l.SizeBytes, l.Kind, l.DataOffset, l.DataSizeBytes, l.SHA256)
-	}
-	return table.Flush()
+	return c.show(lines, func(w io.Writer) {
+		row(w, "target", "offset", "bytes", "kind", "data at", "bytes", "sha256")
+		for _, l := range lines {
+			row(w, l.Target, l.Offset, l.SizeBytes, l.Kind, l.DataOffset, l.DataSizeBytes, fmt.Sprintf("%.16s", l.SHA256))
+		}
+	})
 }
 
-func newPayloadVerify(c *command) *cobra.Command {
+func (c *command) payloadVerify() *cobra.Command {
 	return &cobra.Command{
 		Use:   "verify FILE",
 		Short: "Decode a whole payload as a machine does, and show the digests of what it writes",
-		Args:  oneArg("the payload"),
+		Args:  takes("the payload"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			count, end := c.step("verify "+args[0], 0)
 			m, sums, err := pack.Verify(cmd.Context(), args[0], count)

@@ -3,11 +3,9 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
-	"path/filepath"
+	"io"
+	"path"
 	"strconv"
-	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/klauspost/compress/zstd"
@@ -17,10 +15,12 @@ import (
 	"conifer.dev/conifer/internal/factory/pack"
 	"conifer.dev/conifer/internal/factory/publish"
 	"conifer.dev/conifer/internal/fault"
+	"conifer.dev/conifer/internal/service/client"
+	"conifer.dev/conifer/internal/service/store"
 	"conifer.dev/conifer/internal/wire/release"
 )
 
-func newReleaseCreate(c *command) *cobra.Command {
+func (c *command) releaseCreate() *cobra.Command {
 	var image, out, level string
 	verb := &cobra.Command{
 		Use:   "create --image FOLDER --out FOLDER",
@@ -28,11 +28,8 @@ func newReleaseCreate(c *command) *cobra.Command {
 		Long: "Make a release folder, with its payload, from an image folder.\n\n" +
 			"The payload is decoded again and compared before the folder appears. The time of creation is\n" +
 			"SOURCE_DATE_EPOCH when that is set; equal images then give equal releases.",
-		Args: noArgs,
+		Args: takes(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := c.need(map[string]string{"image": image, "out": out}); err != nil {
-				return err
-			}
 			speed, err := parseLevel(level)
 			if err != nil {
 				return err
@@ -51,7 +48,7 @@ func newReleaseCreate(c *command) *cobra.Command {
 	verb.Flags().StringVar(&image, "image", "", "image folder, from `conifer image build`")
 	verb.Flags().StringVar(&out, "out", "", "folder to make for the release")
 	verb.Flags().StringVar(&level, "level", "best", "compression of the payload: fast, default, better or best")
-	return verb
+	return needs(verb, "image", "out")
 }
 
 func parseLevel(name string) (zstd.EncoderLevel, error) {
@@ -79,18 +76,15 @@ func (c *command) created() (time.Time, error) {
 }
 
 func (c *command) printRelease(r *release.Release, folder string) error {
-	if c.json {
-		return c.printJSON(r)
-	}
-	fmt.Fprintf(c.env.Stdout, "%s %s for %s in %s\n", r.App, r.Version, r.Arch, folder)
-	table := tabwriter.NewWriter(c.env.Stdout, 0, 0, 2, ' ', 0)
-	for _, a := range r.Artifacts {
-		fmt.Fprintf(table, "%s\t%s\t%s\n", a.Kind, cli.Bytes(a.SizeBytes), a.Name)
-	}
-	return table.Flush()
+	return c.show(r, func(w io.Writer) {
+		fmt.Fprintf(w, "%s %s for %s in %s\n", r.App, r.Version, r.Arch, folder)
+		for _, a := range r.Artifacts {
+			row(w, a.Kind, cli.Bytes(a.SizeBytes), a.Name)
+		}
+	})
 }
 
-func newReleasePublish(c *command) *cobra.Command {
+func (c *command) releasePublish() *cobra.Command {
 	var flags repositoryFlags
 	var downgradeFrom []string
 	var upload bool
@@ -100,9 +94,9 @@ func newReleasePublish(c *command) *cobra.Command {
 		Long: "Sign a release into a repository with the keys of targets, snapshot and timestamp.\n\n" +
 			"With --upload, what the service lacks is sent to it, and the release is registered there; no channel\n" +
 			"points at it yet. Publishing a release twice changes nothing; another release of a published version is refused.",
-		Args: oneArg("the release folder"),
+		Args: takes("the release folder"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			r, err := flags.open(c)
+			r, err := flags.open()
 			if err != nil {
 				return err
 			}
@@ -121,19 +115,17 @@ func newReleasePublish(c *command) *cobra.Command {
 	flags.add(verb)
 	verb.Flags().StringSliceVar(&downgradeFrom, "downgrade-from", nil, "version from which machines may go back to this release (repeatable)")
 	verb.Flags().BoolVar(&upload, "upload", false, "send it to the service at --server and register it there")
-	return verb
+	return needs(verb, "repository", "keys")
 }
 
 func (c *command) printPublished(p *publish.Published, uploaded bool) error {
-	if c.json {
-		return c.printJSON(struct {
-			Target         string    `json:"target"`
-			Changed        bool      `json:"changed"`
-			Uploaded       bool      `json:"uploaded"`
-			TargetsVersion int64     `json:"targets_version"`
-			Expires        time.Time `json:"expires"`
-		}{p.Path, p.Changed, uploaded, p.View.TargetsVersion, p.View.Expires})
-	}
+	result := struct {
+		Target         string    `json:"target"`
+		Changed        bool      `json:"changed"`
+		Uploaded       bool      `json:"uploaded"`
+		TargetsVersion int64     `json:"targets_version"`
+		Expires        time.Time `json:"expires"`
+	}{p.Path, p.Changed, uploaded, p.View.TargetsVersion, p.View.Expires}
 	what := "published"
 	if !p.Changed {
 		what = "published before"
@@ -141,35 +133,42 @@ func (c *command) printPublished(p *publish.Published, uploaded bool) error {
 	if uploaded {
 		what += " and uploaded"
 	}
-	fmt.Fprintf(c.env.Stdout, "%s: %s\nsignatures are in force until %s\n", p.Path, what, p.View.Expires.Format(time.RFC3339))
-	return nil
+	return c.show(result, func(w io.Writer) {
+		fmt.Fprintf(w, "%s: %s\nsignatures are in force until %s\n", p.Path, what, p.View.Expires.Format(time.RFC3339))
+	})
 }
 
 // upload brings the repository to the service, and registers releases there.
 func (c *command) upload(ctx context.Context, r *publish.Repository, releases ...*release.Release) error {
-	client, err := c.publishClient()
+	token, err := client.ReadToken(c.tokenFile)
 	if err != nil {
 		return err
 	}
-	if err := r.Upload(ctx, client, c.step); err != nil {
+	if err := r.Upload(ctx, publish.NewClient(c.server, token), c.step); err != nil {
+		return err
+	}
+	service, err := c.service()
+	if err != nil {
 		return err
 	}
 	for _, rel := range releases {
-		if err := client.Register(ctx, rel); err != nil {
-			return err
+		if err := service.AddRelease(ctx, registration(rel)); err != nil {
+			return fmt.Errorf("register release %s: %w", rel.Version, err)
 		}
 	}
 	return nil
 }
 
-func (c *command) publishClient() (*publish.Client, error) {
-	if c.tokenFile == "" {
-		return nil, fault.New(fault.Unauthorized, "an upload needs --token-file").
-			WithHint("The service writes its admin token to DATA/admin.token when it first starts.")
+// registration is what the service learns of a release; a relative URL is below its own /v1/files/.
+func registration(r *release.Release) store.Release {
+	return store.Release{
+		App: r.App, Arch: r.Arch, Version: r.Version, URL: path.Join(r.App, r.Arch, r.Version) + "/",
+		File: r.Payload.Name, SizeBytes: r.Payload.SizeBytes, SHA256: r.Payload.SHA256, Notes: r.Notes,
 	}
-	token, err := os.ReadFile(filepath.Clean(c.tokenFile))
-	if err != nil {
-		return nil, fault.New(fault.Unauthorized, "read token: %w", err)
-	}
-	return publish.NewClient(c.server, strings.TrimSpace(string(token))), nil
+}
+
+// step shows one step of long work on stderr.
+func (c *command) step(name string, totalBytes int64) (count func(bytes int64), end func()) {
+	p := cli.NewProgress(c.env.Stderr, name, totalBytes)
+	return p.Add, p.End
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -12,11 +13,9 @@ import (
 	"conifer.dev/conifer/internal/wire/trust"
 )
 
-// newRepository is the noun repository: a folder of signed releases.
-func newRepository(c *command) *cobra.Command {
-	noun := &cobra.Command{Use: "repository", Short: "Keep a repository of signed releases"}
-	noun.AddCommand(newRepositoryInit(c), newRepositoryRefresh(c), newRepositoryShow(c), newRepositoryUpload(c))
-	return noun
+// repositoryNoun is `conifer repository`: a folder of signed releases.
+func repositoryNoun(c *command) *cobra.Command {
+	return parent("repository", "Keep a repository of signed releases", c.repositoryInit(), c.repositoryRefresh(), c.repositoryShow(), c.repositoryUpload())
 }
 
 // repositoryFlags are those of every verb that signs.
@@ -34,10 +33,7 @@ func (f *repositoryFlags) add(verb *cobra.Command) {
 }
 
 // open finds the repository and the keys; the repository may not exist yet.
-func (f *repositoryFlags) open(c *command) (*publish.Repository, error) {
-	if err := c.need(map[string]string{"repository": f.dir, "keys": f.keys}); err != nil {
-		return nil, err
-	}
+func (f *repositoryFlags) open() (*publish.Repository, error) {
 	keys, err := sign.OpenKeys(f.keys)
 	if err != nil {
 		return nil, err
@@ -45,7 +41,7 @@ func (f *repositoryFlags) open(c *command) (*publish.Repository, error) {
 	return &publish.Repository{Dir: f.dir, Keys: keys, Now: time.Now(), Validity: f.validity}, nil
 }
 
-func newRepositoryInit(c *command) *cobra.Command {
+func (c *command) repositoryInit() *cobra.Command {
 	var flags repositoryFlags
 	var threshold int
 	verb := &cobra.Command{
@@ -54,9 +50,9 @@ func newRepositoryInit(c *command) *cobra.Command {
 		Long: "Make an empty repository and its root of trust, metadata/1.root.json, which belongs into images.\n\n" +
 			"Signatures are in force for: root 365 days, targets 90 (renewed by each publication), snapshot 30,\n" +
 			"timestamp 7 (both renewed by `conifer repository refresh`, daily).",
-		Args: noArgs,
+		Args: takes(),
 		RunE: func(*cobra.Command, []string) error {
-			r, err := flags.open(c)
+			r, err := flags.open()
 			if err != nil {
 				return err
 			}
@@ -72,18 +68,18 @@ func newRepositoryInit(c *command) *cobra.Command {
 	}
 	flags.add(verb)
 	verb.Flags().IntVar(&threshold, "root-threshold", 1, "how many root keys must sign a root")
-	return verb
+	return needs(verb, "repository", "keys")
 }
 
-func newRepositoryRefresh(c *command) *cobra.Command {
+func (c *command) repositoryRefresh() *cobra.Command {
 	var flags repositoryFlags
 	var root, targets, upload bool
 	verb := &cobra.Command{
 		Use:   "refresh --repository FOLDER --keys FOLDER [--upload]",
 		Short: "Sign snapshot and timestamp again before they expire",
-		Args:  noArgs,
+		Args:  takes(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			r, err := flags.open(c)
+			r, err := flags.open()
 			if err != nil {
 				return err
 			}
@@ -103,20 +99,17 @@ func newRepositoryRefresh(c *command) *cobra.Command {
 	verb.Flags().BoolVar(&root, "root", false, "sign root again too, with the same keys")
 	verb.Flags().BoolVar(&targets, "targets", false, "sign targets again too")
 	verb.Flags().BoolVar(&upload, "upload", false, "send it to the service at --server")
-	return verb
+	return needs(verb, "repository", "keys")
 }
 
-func newRepositoryShow(c *command) *cobra.Command {
+func (c *command) repositoryShow() *cobra.Command {
 	var dir string
 	verb := &cobra.Command{
 		Use:   "show --repository FOLDER",
 		Short: "Verify a repository as machines do, and list its releases",
-		Args:  noArgs,
+		Args:  takes(),
 		RunE: func(*cobra.Command, []string) error {
-			r, err := c.repository(dir)
-			if err != nil {
-				return err
-			}
+			r := toRead(dir)
 			view, err := r.Check(r.Now)
 			if err != nil {
 				return err
@@ -125,25 +118,21 @@ func newRepositoryShow(c *command) *cobra.Command {
 		},
 	}
 	verb.Flags().StringVar(&dir, "repository", "", "folder of the repository")
-	return verb
+	return needs(verb, "repository")
 }
 
-func newRepositoryUpload(c *command) *cobra.Command {
+func (c *command) repositoryUpload() *cobra.Command {
 	var dir string
 	verb := &cobra.Command{
 		Use:   "upload --repository FOLDER",
 		Short: "Send to the service what it lacks of a repository, and register its releases",
-		Args:  noArgs,
+		Args:  takes(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			r, err := c.repository(dir)
-			if err != nil {
-				return err
-			}
-			return c.uploadAll(cmd.Context(), r)
+			return c.uploadAll(cmd.Context(), toRead(dir))
 		},
 	}
 	verb.Flags().StringVar(&dir, "repository", "", "folder of the repository")
-	return verb
+	return needs(verb, "repository")
 }
 
 func (c *command) uploadAll(ctx context.Context, r *publish.Repository) error {
@@ -161,27 +150,23 @@ func (c *command) uploadAll(ctx context.Context, r *publish.Repository) error {
 	return c.printView(r, view)
 }
 
-// repository opens one to read it.
-func (c *command) repository(dir string) (*publish.Repository, error) {
-	if err := c.need(map[string]string{"repository": dir}); err != nil {
-		return nil, err
-	}
-	return &publish.Repository{Dir: dir, Now: time.Now()}, nil
+// toRead is a repository without keys.
+func toRead(dir string) *publish.Repository {
+	return &publish.Repository{Dir: dir, Now: time.Now()}
 }
 
 func (c *command) printView(r *publish.Repository, view *trust.View) error {
-	if c.json {
-		return c.printJSON(struct {
-			RootVersion    int64     `json:"root_version"`
-			TargetsVersion int64     `json:"targets_version"`
-			Expires        time.Time `json:"expires"`
-			Targets        []string  `json:"targets"`
-		}{view.RootVersion, view.TargetsVersion, view.Expires, view.Paths()})
-	}
-	fmt.Fprintf(c.env.Stdout, "%s: root version %d, targets version %d, in force until %s\n",
-		r.Dir, view.RootVersion, view.TargetsVersion, view.Expires.Format(time.RFC3339))
-	for _, path := range view.Paths() {
-		fmt.Fprintln(c.env.Stdout, path)
-	}
-	return nil
+	result := struct {
+		RootVersion    int64     `json:"root_version"`
+		TargetsVersion int64     `json:"targets_version"`
+		Expires        time.Time `json:"expires"`
+		Targets        []string  `json:"targets"`
+	}{view.RootVersion, view.TargetsVersion, view.Expires, view.Paths()}
+	return c.show(result, func(w io.Writer) {
+		fmt.Fprintf(w, "%s: root version %d, targets version %d, in force until %s\n",
+			r.Dir, view.RootVersion, view.TargetsVersion, view.Expires.Format(time.RFC3339))
+		for _, path := range view.Paths() {
+			fmt.Fprintln(w, path)
+		}
+	})
 }
