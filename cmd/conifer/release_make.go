@@ -27,7 +27,7 @@ func (c *command) releaseCreate() *cobra.Command {
 		Short: "Make a release folder, with its payload, from an image folder",
 		Long: "Make a release folder, with its payload, from an image folder.\n\n" +
 			"The payload is decoded again and compared before the folder appears. The time of creation is\n" +
-			"SOURCE_DATE_EPOCH when that is set; equal images then give equal releases.",
+			"SOURCE_DATE_EPOCH when that is set, else the image's: equal images give equal releases.",
 		Args: takes(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			speed, err := parseLevel(level)
@@ -62,11 +62,11 @@ func parseLevel(name string) (zstd.EncoderLevel, error) {
 	return level, nil
 }
 
-// created is the time that a release states.
+// created is the time that a release states; zero for its image's.
 func (c *command) created() (time.Time, error) {
 	epoch := c.env.Getenv("SOURCE_DATE_EPOCH")
 	if epoch == "" {
-		return time.Now(), nil
+		return time.Time{}, nil
 	}
 	seconds, err := strconv.ParseInt(epoch, 10, 64)
 	if err != nil {

@@ -2,6 +2,7 @@ package pack
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,7 +29,8 @@ const (
 type Step func(name string, totalBytes int64) (count func(bytes int64), end func())
 
 // CreateRelease makes the folder out from the image folder dir. The folder appears only when it is whole, and a folder
-// that exists is left alone. App, arch and version of o come from the image when they are empty.
+// that exists is left alone. Application, architecture and version are the image's, and so is the time of creation
+// when created is zero, so that equal images give equal releases.
 func CreateRelease(ctx context.Context, dir, out string, created time.Time, o Options, step Step) (_ *release.Release, err error) {
 	if _, err := os.Lstat(out); !errors.Is(err, fs.ErrNotExist) {
 		return nil, fault.New(fault.Conflict, "%s exists already", out).WithHint("Remove it, or choose another folder.")
@@ -45,13 +47,7 @@ func CreateRelease(ctx context.Context, dir, out string, created time.Time, o Op
 		return nil, err
 	}
 	defer os.RemoveAll(aside)
-	if o.App == "" {
-		o.App = App
-	}
-	r := &release.Release{
-		Format: release.Format, App: o.App, Version: image.Version, Arch: image.Arch, Created: created.UTC().Truncate(time.Second),
-		Root: image.Root, Packages: sorted(image.Packages),
-	}
+	r := image.release(created)
 	if err := fill(ctx, aside, image, r, o, step); err != nil {
 		return nil, fmt.Errorf("create release %s: %w", r.Version, err)
 	}
@@ -59,6 +55,21 @@ func CreateRelease(ctx context.Context, dir, out string, created time.Time, o Op
 		return nil, err
 	}
 	return r, os.Rename(aside, out)
+}
+
+// release is what an image says of the release that is made from it. An image that does not know when it was
+// made gives the present time.
+func (i *Image) release(created time.Time) *release.Release {
+	if created.IsZero() {
+		created = i.Created
+	}
+	if created.IsZero() {
+		created = time.Now()
+	}
+	return &release.Release{
+		Format: release.Format, App: cmp.Or(i.App, App), Version: i.Version, Arch: i.Arch,
+		Created: created.UTC().Truncate(time.Second), Root: i.Root, Packages: sorted(i.Packages),
+	}
 }
 
 // sorted orders packages by name, as release.json has them.
@@ -77,7 +88,7 @@ func fill(ctx context.Context, dir string, image *Image, r *release.Release, o O
 	}
 	file := filepath.Join(dir, PayloadFileName)
 	plainBytes := sizeOf(r, release.KindRoot) + sizeOf(r, release.KindUKI)
-	o.Arch, o.Version = r.Arch, r.Version
+	o.App, o.Arch, o.Version = r.App, r.Arch, r.Version
 	count, end := step("compress payload", plainBytes)
 	o.Count = count
 	made, err := Make(ctx, sources, file, o)

@@ -31,6 +31,7 @@ type workshop struct {
 
 func newWorkshop(t *testing.T) *workshop {
 	t.Helper()
+	t.Parallel() // the time goes into waiting for the disk
 	w := &workshop{T: t, keys: filepath.Join(t.TempDir(), "keys")}
 	keys, err := sign.NewKeys(w.keys, 2)
 	if err != nil {
@@ -78,13 +79,23 @@ func (w *workshop) publish(version string) *Published {
 
 func TestPublishMakesTheLayoutOfTheContract(t *testing.T) {
 	w := newWorkshop(t)
-	p := w.publish("1.1.0")
+	dir := w.release("1.1.0", 1)
+	if err := os.Chmod(filepath.Join(dir, "conifer_1.1.0.efi"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p, err := w.Publish(t.Context(), dir, nil, quiet)
+	if err != nil {
+		t.Fatal(err)
+	}
 	if !p.Changed || p.Path != "conifer-os/amd64/1.1.0/release.json" {
 		t.Errorf("published %+v", p)
 	}
 	var files []string
-	err := filepath.WalkDir(w.Dir, func(path string, d os.DirEntry, err error) error {
+	err = filepath.WalkDir(w.Dir, func(path string, d os.DirEntry, err error) error {
 		if err == nil && !d.IsDir() {
+			if info, err := d.Info(); err != nil || info.Mode().Perm() != 0o644 {
+				t.Errorf("%s: mode %v (%v)", path, info.Mode(), err)
+			}
 			files = append(files, strings.TrimPrefix(path, w.Dir+"/"))
 		}
 		return err

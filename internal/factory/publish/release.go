@@ -131,6 +131,9 @@ func placeArtifact(ctx context.Context, from, to string, a release.Artifact, cou
 	if err := pack.Link(from, to); err != nil {
 		return err
 	}
+	if err := os.Chmod(to, 0o644); err != nil { // whoever serves the repository is somebody else
+		return err
+	}
 	return pack.SyncFolder(filepath.Dir(to))
 }
 
