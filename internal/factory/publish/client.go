@@ -1,14 +1,11 @@
 package publish
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
 	"io"
 	"net/http"
 	"os"
-	"path"
 	"strings"
 	"time"
 
@@ -17,7 +14,7 @@ import (
 	"conifer.dev/conifer/internal/wire/trust"
 )
 
-// Client speaks to the service as an administrator.
+// Client sends files to the service as an administrator.
 type Client struct {
 	server string // URL without a slash at its end
 	token  string
@@ -127,38 +124,6 @@ func (c *Client) Put(ctx context.Context, name string, body io.Reader, sizeBytes
 	resp, err := c.do(req)
 	if err != nil {
 		return err
-	}
-	return resp.Body.Close()
-}
-
-// registration is what the service learns of a release; a relative URL is below its own /v1/files/.
-type registration struct {
-	App       string `json:"app"`
-	Arch      string `json:"arch"`
-	Version   string `json:"version"`
-	URL       string `json:"url"`
-	File      string `json:"file"`
-	SizeBytes int64  `json:"size_bytes"`
-	SHA256    string `json:"sha256"`
-}
-
-// Register makes a release known to the service, so that channels can point at it. Repeating it changes nothing.
-func (c *Client) Register(ctx context.Context, r *release.Release) error {
-	body, err := json.Marshal(registration{
-		App: r.App, Arch: r.Arch, Version: r.Version, URL: path.Join(r.App, r.Arch, r.Version) + "/",
-		File: r.Payload.Name, SizeBytes: r.Payload.SizeBytes, SHA256: r.Payload.SHA256,
-	})
-	if err != nil {
-		return err
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.server+"/v1/admin/releases", bytes.NewReader(body))
-	if err != nil {
-		return err
-	}
-	req.Header.Set("Content-Type", "application/json")
-	resp, err := c.do(req)
-	if err != nil {
-		return fmt.Errorf("register release %s: %w", r.Version, err)
 	}
 	return resp.Body.Close()
 }

@@ -20,6 +20,7 @@ import (
 	"conifer.dev/conifer/internal/factory/pack"
 	"conifer.dev/conifer/internal/factory/sign"
 	"conifer.dev/conifer/internal/fault"
+	"conifer.dev/conifer/internal/wire/release"
 	"conifer.dev/conifer/internal/wire/trust"
 )
 
@@ -117,4 +118,34 @@ func (r *Repository) put(name string, b []byte) error {
 // expires is the moment at which a signature made now for d ends, in whole seconds as the specification wants.
 func (r *Repository) expires(d time.Duration) time.Time {
 	return r.Now.Add(d).UTC().Truncate(time.Second)
+}
+
+// TrustedKeys lists the ids of the keys that the newest root trusts, by role.
+func (r *Repository) TrustedKeys() (map[string][]string, error) {
+	s, err := r.load()
+	if err != nil {
+		return nil, err
+	}
+	ids := map[string][]string{}
+	for name, role := range s.root.Signed.Roles {
+		ids[name] = role.KeyIDs
+	}
+	return ids, nil
+}
+
+// Releases reads every release that the repository signs.
+func (r *Repository) Releases(view *trust.View) ([]*release.Release, error) {
+	var all []*release.Release
+	for _, path := range view.Paths() {
+		text, err := os.ReadFile(filepath.Join(r.Dir, filepath.FromSlash(path)))
+		if err != nil {
+			return nil, err
+		}
+		rel, _, err := view.Release(path, text)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, rel)
+	}
+	return all, nil
 }

@@ -3,12 +3,10 @@ package publish
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"path"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -22,13 +20,12 @@ import (
 // service is what an upload needs of the service, in memory. After every PUT it looks at itself as machines do.
 type service struct {
 	*testing.T
-	files      map[string][]byte
-	puts       []string
-	registered []registration
-	etags      bool
-	stopAt     string        // a PUT of this name fails
-	clients    []trust.Cache // machines that have seen earlier states
-	initial    []byte
+	files   map[string][]byte
+	puts    []string
+	etags   bool
+	stopAt  string        // a PUT of this name fails
+	clients []trust.Cache // machines that have seen earlier states
+	initial []byte
 }
 
 func newService(t *testing.T) (*service, *Client) {
@@ -36,7 +33,6 @@ func newService(t *testing.T) (*service, *Client) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /v1/files/{name...}", s.get)
 	mux.HandleFunc("PUT /v1/files/{name...}", s.put)
-	mux.HandleFunc("POST /v1/admin/releases", s.register)
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
 	return s, NewClient(server.URL+"/", "secret")
@@ -74,15 +70,6 @@ func (s *service) put(w http.ResponseWriter, r *http.Request) {
 	s.files[name] = b
 	s.puts = append(s.puts, path.Base(name))
 	s.checkClients(name)
-}
-
-func (s *service) register(w http.ResponseWriter, r *http.Request) {
-	var got registration
-	if err := json.NewDecoder(r.Body).Decode(&got); err != nil {
-		s.Error(err)
-	}
-	s.registered = append(s.registered, got)
-	w.WriteHeader(http.StatusCreated)
 }
 
 // checkClients lets every machine refresh now: none may see an inconsistent repository.
@@ -191,19 +178,5 @@ func TestUploadSaysWhatTheServiceSaid(t *testing.T) {
 	nobody := NewClient("http://127.0.0.1:1", "")
 	if err := w.Upload(t.Context(), nobody, quiet); !fault.Is(err, fault.Unavailable) {
 		t.Errorf("no service: got %v", err)
-	}
-}
-
-func TestRegisterSendsTheAgreedFields(t *testing.T) {
-	w := newWorkshop(t)
-	s, c := newService(t)
-	r := w.publish("1.1.0").Release
-	if err := c.Register(t.Context(), r); err != nil {
-		t.Fatal(err)
-	}
-	want := registration{App: "conifer-os", Arch: "amd64", Version: "1.1.0", URL: "conifer-os/amd64/1.1.0/",
-		File: "full.payload", SizeBytes: r.Payload.SizeBytes, SHA256: r.Payload.SHA256}
-	if !slices.Equal(s.registered, []registration{want}) {
-		t.Errorf("registered %+v", s.registered)
 	}
 }
