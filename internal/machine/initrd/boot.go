@@ -23,17 +23,18 @@ const (
 
 // boot is what one step learns for the next.
 type boot struct {
-	sys     string // where sysfs is
+	system  system
 	options options
 	modules *modules
-	root    partition // data of the root, with its disk
-	tree    partition // its verity tree
+	disk    disk   // that the root is on
+	root    string // node of the data partition
+	tree    string // node of its verity tree
 }
 
 // Main runs as process 1. It does not return: it becomes systemd, or starts the machine again.
 func Main() {
 	began := time.Now()
-	b := &boot{sys: "/sys"}
+	b := &boot{system: system{"/"}}
 	if err := b.run(); err != nil {
 		say(levelAlert, "cannot start the system: %v", err)
 		say(levelAlert, "the machine starts again in %s", readingTime)

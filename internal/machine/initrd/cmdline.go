@@ -2,11 +2,11 @@ package initrd
 
 import (
 	"encoding/hex"
-	"fmt"
 	"os"
 	"strings"
 
 	"conifer.dev/conifer/internal/fault"
+	"conifer.dev/conifer/internal/machine/slots/gpt"
 )
 
 // options is what the kernel's command line tells.
@@ -46,13 +46,9 @@ func parseCommandLine(line string) (options, error) {
 	return o, nil
 }
 
-// rootUUID is the PARTUUID of the root partition: the first half of the hash.
-func (o options) rootUUID() string { return uuid(o.rootHash[:16]) }
+// rootGUID is the PARTUUID of the root partition: the first half of the hash, as the Discoverable Partitions
+// Specification has it.
+func (o options) rootGUID() gpt.GUID { return gpt.GUID(o.rootHash[:16]) }
 
-// treeUUID is the PARTUUID of the verity partition: the second half of the hash.
-func (o options) treeUUID() string { return uuid(o.rootHash[16:]) }
-
-// uuid writes 16 bytes in order, as the Discoverable Partitions Specification has it.
-func uuid(b []byte) string {
-	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:16])
-}
+// treeGUID is the PARTUUID of the verity partition: the second half of the hash.
+func (o options) treeGUID() gpt.GUID { return gpt.GUID(o.rootHash[16:]) }

@@ -119,7 +119,7 @@ func (b *boot) loadModules() (err error) {
 
 // loadDrivers loads modules for all devices that are there now; devices behind a bus appear only after it.
 func (b *boot) loadDrivers() error {
-	found, err := filepath.Glob(filepath.Join(b.sys, "bus/*/devices/*/modalias"))
+	found, err := filepath.Glob(b.system.path("sys/bus/*/devices/*/modalias"))
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 
 	"conifer.dev/conifer/internal/fault"
 	"conifer.dev/conifer/internal/machine/dm"
+	"conifer.dev/conifer/internal/machine/slots/gpt"
 	"conifer.dev/conifer/internal/machine/verity"
 )
 
@@ -52,7 +53,7 @@ func mountKernelFileSystems() error {
 
 // openRoot makes /dev/mapper/root, which the kernel answers only with bytes under the root hash.
 func (b *boot) openRoot() error {
-	tree, err := os.Open(b.tree.node())
+	tree, err := os.Open(b.tree)
 	if err != nil {
 		return err
 	}
@@ -62,7 +63,7 @@ func (b *boot) openRoot() error {
 		return err
 	}
 	device, err := dm.Create(rootName, "CONIFER-VERITY-root", dm.Verity(dm.Root{
-		Data: b.root.node(), Tree: b.tree.node(), DataBlocks: super.DataBlocks, Hash: b.options.rootHash[:], Salt: super.Salt,
+		Data: b.root, Tree: b.tree, DataBlocks: super.DataBlocks, Hash: b.options.rootHash[:], Salt: super.Salt,
 	}))
 	if err != nil {
 		return err
@@ -80,7 +81,7 @@ func mountRoot() error {
 		return err
 	}
 	for _, folder := range []string{"/dev", "/proc", "/sys", "/run"} {
-		if err := os.Remove(folder); err != nil {
+		if err := os.RemoveAll(folder); err != nil { // The kernel's own archive puts a node into /dev.
 			return err
 		}
 		if err := os.Symlink(newRoot+folder, folder); err != nil {
@@ -93,36 +94,34 @@ func mountRoot() error {
 // makeVar lets the root's systemd-repart make the partition when there is none. It formats before it writes the
 // table, so a partition that is there is whole, and it moves the backup table to the end of a larger disk.
 func (b *boot) makeVar() error {
-	if _, ok, err := b.sibling("var"); ok || err != nil {
-		return err
+	if _, ok := b.partition(ofType(gpt.TypeVar)); ok {
+		return nil
 	}
 	if err := b.modules.load("loop"); err != nil {
 		return err
 	}
-	say(levelInfo, "making /var on %s", b.root.disk)
-	repart := exec.Command("/usr/bin/systemd-repart", "--dry-run=no", "--pretty=no", "/dev/"+b.root.disk)
-	repart.Env = []string{"PATH=/usr/bin:/usr/sbin", "TMPDIR=/run", "SYSTEMD_LOG_TARGET=kmsg"}
+	say(levelInfo, "making /var on %s", b.disk.name)
+	repart := exec.Command("/usr/bin/systemd-repart", "--dry-run=no", "--pretty=no", "/dev/"+b.disk.name)
+	repart.Env = []string{"PATH=/usr/bin:/usr/sbin", "TMPDIR=/run"}
 	repart.SysProcAttr = &syscall.SysProcAttr{Chroot: newRoot}
 	repart.Dir = "/"
-	out, err := repart.CombinedOutput()
-	if err != nil {
+	if out, err := repart.CombinedOutput(); err != nil {
 		return fault.New(fault.Internal, "systemd-repart: %w: %s", err, out)
 	}
-	return nil
+	table, err := b.system.readTable(b.disk.name)
+	b.disk.table = table
+	return err
 }
 
 func (b *boot) mountVar() error {
-	p, ok, err := b.sibling("var")
-	if err != nil {
-		return err
-	}
+	node, ok := b.partition(ofType(gpt.TypeVar))
 	if !ok {
-		return fault.New(fault.NotFound, "disk %s has no partition with the label var", b.root.disk)
+		return fault.New(fault.NotFound, "disk %s has no partition for /var", b.disk.name)
 	}
 	if err := b.nameDevices(); err != nil {
 		return err
 	}
-	return mountAll([]mount{{p.node(), newRoot + "/var", "ext4", unix.MS_NOSUID | unix.MS_NODEV, ""}})
+	return mountAll([]mount{{node, newRoot + "/var", "ext4", unix.MS_NOSUID | unix.MS_NODEV, ""}})
 }
 
 // nameDevices leaves links in /run/conifer for the running system: `disk`, and `esp` for efi.mount. They name the
@@ -132,14 +131,14 @@ func (b *boot) nameDevices() error {
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return err
 	}
-	if err := os.Symlink("/dev/"+b.root.disk, filepath.Join(folder, "disk")); err != nil {
+	if err := os.Symlink("/dev/"+b.disk.name, filepath.Join(folder, "disk")); err != nil {
 		return err
 	}
-	esp, ok, err := b.sibling("esp")
-	if err != nil || !ok {
-		return err
+	esp, ok := b.partition(ofType(gpt.TypeESP))
+	if !ok {
+		return fault.New(fault.NotFound, "disk %s has no EFI system partition", b.disk.name)
 	}
-	return os.Symlink(esp.node(), filepath.Join(folder, "esp"))
+	return os.Symlink(esp, filepath.Join(folder, "esp"))
 }
 
 // mountWritable makes the few places outside /var writable that hold a machine's own state.
