@@ -13,13 +13,6 @@ import (
 	"conifer.dev/conifer/internal/wire/release"
 )
 
-// imageNoun is the noun for what the factory builds.
-func imageNoun(c *command) *cobra.Command {
-	cmd := &cobra.Command{Use: "image", Short: "Compare images and list what is in them"}
-	cmd.AddCommand(imageDiff(c), imageSBOM(c))
-	return cmd
-}
-
 // imageDiff tells what an image brings over an older one.
 func imageDiff(c *command) *cobra.Command {
 	var debs string
