@@ -1,0 +1,44 @@
+package update
+
+// maxInstallAttempts is how often an installation is tried before the machine asks the service again.
+const maxInstallAttempts = 8
+
+func (InstallDone) apply(t *turn) {
+	if t.s.Phase != Installing {
+		return
+	}
+	t.s.Problem = nil
+	version := t.s.Target.Version
+	t.report(Report{Type: eventDownloaded, Result: resultSuccess, Version: version})
+	t.report(Report{Type: eventUpdate, Result: resultSuccess, Version: version})
+	t.enter(Installed)
+	t.s.Live.Check.Due = 0 // is it still wanted?
+}
+
+// apply tries again later where that may help, silently; then it is reported and the service asked anew. The
+// release is not held to have failed: a lying mirror must not be able to ban a release from a machine.
+func (e InstallFailed) apply(t *turn) {
+	if t.s.Phase != Installing {
+		return
+	}
+	failures := t.s.Live.Job.Failures
+	if transient(e.Kind) && failures+1 < maxInstallAttempts {
+		t.jobFailed(e.Fault)
+		return
+	}
+	t.refuse(t.s.Target.Version, e.Fault)
+	t.enter(Retiring)
+	t.failedUpTo(&t.s.Live.Check, t.PollInterval)
+}
+
+func (RetireDone) apply(t *turn) {
+	if t.s.Phase == Retiring {
+		t.enter(Idle)
+	}
+}
+
+func (e RetireFailed) apply(t *turn) {
+	if t.s.Phase == Retiring {
+		t.jobFailed(e.Fault)
+	}
+}
