@@ -46,6 +46,9 @@ func (s State) Headline() string {
 	case Trial:
 		return version + " is on trial"
 	case Committing:
+		if s.Reason != "" {
+			return "committing " + version + ", because there is no way back from it"
+		}
 		return version + " is healthy, committing it"
 	case RollingBack:
 		return "leaving " + version + prefixed(": ", s.Reason)

@@ -1,5 +1,7 @@
 package update
 
+import "conifer.dev/conifer/internal/fault"
+
 // maxInstallAttempts is how often an installation is tried before the machine asks the service again.
 const maxInstallAttempts = 8
 
@@ -37,8 +39,14 @@ func (RetireDone) apply(t *turn) {
 	}
 }
 
+// apply tries again. Kind Conflict means that the entry is the machine's only way to boot, because the running
+// release has none: then it has to stay.
 func (e RetireFailed) apply(t *turn) {
-	if t.s.Phase == Retiring {
-		t.jobFailed(e.Fault)
+	if t.s.Phase != Retiring {
+		return
+	}
+	t.jobFailed(e.Fault)
+	if e.Kind == fault.Conflict {
+		t.enter(Idle)
 	}
 }

@@ -18,6 +18,7 @@ func (t *turn) planLock() {
 		t.do(AskLock{})
 		return
 	}
+	t.s.Lock = LockMaybe
 	t.do(ReleaseLock{})
 }
 

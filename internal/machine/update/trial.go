@@ -31,13 +31,15 @@ func (CommitDone) apply(t *turn) {
 	}
 }
 
-// commitDone ends an update that has proven good.
+// commitDone ends an update that has proven good, or from which there was no way back.
 func (t *turn) commitDone() {
 	version := t.s.Target.Version
 	t.committed(version)
 	t.s.Lost = Loss{}
-	t.s.Problem = nil
-	t.report(Report{Type: eventUpdate, Result: resultReboot, Version: version, Previous: t.s.Previous})
+	if t.s.Reason == "" {
+		t.s.Problem = nil
+		t.report(Report{Type: eventUpdate, Result: resultReboot, Version: version, Previous: t.s.Previous})
+	}
 	t.enter(Idle)
 }
 
@@ -72,8 +74,8 @@ func (EntryRemoved) apply(t *turn) {
 	}
 }
 
-// apply tries again; but when nothing else could boot, there is no way back. The machine then stays as it is,
-// and goes on asking for a release that mends it.
+// apply tries again; but when nothing else could boot, there is no way back. The machine then commits the release all
+// the same, because its counter can only do harm now, and goes on asking for a release that mends it.
 func (e RemoveFailed) apply(t *turn) {
 	switch {
 	case t.s.Phase != RollingBack:
@@ -83,7 +85,8 @@ func (e RemoveFailed) apply(t *turn) {
 			t.fail(version, t.s.Reason)
 		}
 		t.refuse(version, Fault{fault.Conflict, "there is no way back from it: " + e.Why})
-		t.enter(Idle)
+		t.s.Reason = cmp.Or(t.s.Reason, "it was withdrawn")
+		t.enter(Committing)
 	default:
 		t.jobFailed(e.Fault)
 	}

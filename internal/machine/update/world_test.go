@@ -237,7 +237,9 @@ func (w *world) answerBoot(effect Effect, succeed bool, f Fault) Event {
 		if !succeed {
 			return RetireFailed{f}
 		}
-		w.retire()
+		if !w.retire() {
+			return RetireFailed{conflict}
+		}
 		return RetireDone{}
 	case Reboot:
 		if !succeed {
@@ -259,12 +261,21 @@ func (w *world) answerBoot(effect Effect, succeed bool, f Fault) Event {
 	return nil
 }
 
-func (w *world) retire() {
+// retire refuses, as package slots does, while the running release is not the one that boots for good.
+func (w *world) retire() bool {
+	if own, there := w.entries[w.running()]; !there || own.Counted {
+		return false
+	}
 	maps.DeleteFunc(w.entries, func(version string, _ Entry) bool { return version != w.running() })
+	return true
 }
 
+var conflict = Fault{fault.Conflict, "nothing else would boot"}
+
 func (w *world) install(version string, succeed bool, f Fault) Event {
-	w.retire()
+	if !w.retire() {
+		return InstallFailed{conflict}
+	}
 	w.slots[1-w.slot] = ""
 	if !succeed {
 		return InstallFailed{f}
@@ -291,7 +302,7 @@ func (w *world) remove(version string, succeed bool, f Fault) Event {
 	case !succeed:
 		return RemoveFailed{f}
 	case there && len(w.entries) == 1:
-		return RemoveFailed{Fault{fault.Conflict, "nothing else would boot"}}
+		return RemoveFailed{conflict}
 	}
 	delete(w.entries, version)
 	return EntryRemoved{}
@@ -358,6 +369,10 @@ func (w *world) settle() {
 	for range 300 {
 		if w.settled() {
 			return
+		}
+		if _, there := w.entries[w.running()]; !there && w.state.Phase == Idle {
+			w.boot() // nothing but a boot helps a release whose entry is lost, and it comes sooner or later
+			continue
 		}
 		if len(w.pending) > 0 {
 			w.perform(0, true, true)
