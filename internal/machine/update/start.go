@@ -17,15 +17,29 @@ func (e Started) apply(t *turn) {
 		BootID:  e.BootID,
 		Check:   Task{Due: time.Duration(t.Random * float64(first))},
 	}
-	if t.s.Phase == Idle {
-		t.startedIdle(e)
-		return
-	}
-	if onTarget := e.Running.RootHash == t.s.Target.RootHash; onTarget {
+	onTarget := e.Running.RootHash == t.s.Target.RootHash
+	switch {
+	case t.s.Phase != Idle && onTarget:
 		t.startedOnTarget(e)
-		return
+	case t.unawares(e):
+		t.s.Target = Target{Release: e.Running}
+		t.s.BootID, t.s.Baseline, t.s.Reason = "", nil, ""
+		t.enter(Trial)
+	case t.s.Phase == Idle:
+		t.startedIdle(e)
+	default:
+		t.startedElsewhere(e)
 	}
-	t.startedElsewhere(e)
+}
+
+// unawares reports whether a release is on trial that the state does not expect: the state was lost, or the power was
+// cut while another release was taking its place and its entry was not yet gone. It is judged like any other.
+func (t *turn) unawares(e Started) bool {
+	switch t.s.Phase {
+	case Idle, Installing, Retiring:
+		return e.Entries[e.Running.Version].Counted
+	}
+	return false
 }
 
 // startedIdle looks for an update that the state knows nothing of, because the state was lost or restored.
@@ -33,11 +47,6 @@ func (t *turn) startedIdle(e Started) {
 	if t.Policy.Lock {
 		// As Zincati does: a machine that is up gives back whatever lock it may have held before.
 		t.s.Lock = LockMaybe
-	}
-	if e.Entries[e.Running.Version].Counted {
-		t.s.Target = Target{Release: e.Running}
-		t.enter(Trial)
-		return
 	}
 	t.committed(e.Running.Version)
 	for _, version := range sortedKeys(e.Entries) {
