@@ -100,6 +100,15 @@ func (s *Server) routes() []route {
 	}
 }
 
+// Routes lists the patterns of the table.
+func (s *Server) Routes() []string {
+	var patterns []string
+	for _, r := range s.routes() {
+		patterns = append(patterns, r.pattern)
+	}
+	return patterns
+}
+
 // Handler serves the routes. A request that a browser makes for another site is refused.
 func (s *Server) Handler() http.Handler {
 	mux := http.NewServeMux()

@@ -9,7 +9,9 @@
 package files
 
 import (
+	"crypto/sha256"
 	"fmt"
+	"io"
 	"io/fs"
 	"net/http"
 	"os"
@@ -104,7 +106,11 @@ func (f *Folder) Get(w http.ResponseWriter, r *http.Request) error {
 	if !info.Mode().IsRegular() {
 		return missing(name, fs.ErrNotExist)
 	}
-	w.Header().Set("ETag", etag(info))
+	tag, err := etag(name, file, info)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("ETag", tag)
 	w.Header().Set("Cache-Control", cacheControl(name))
 	w.Header().Set("Content-Type", contentType(name))
 	counted := &sender{ResponseWriter: w, control: http.NewResponseController(w)}
@@ -120,9 +126,18 @@ func missing(name string, err error) error {
 	return fmt.Errorf("open %s: %w", name, err)
 }
 
-// etag tells two contents of one path apart: a file is only ever replaced by another, never written in place.
-func etag(info fs.FileInfo) string {
-	return fmt.Sprintf(`"%x-%x"`, info.Size(), info.ModTime().UnixNano())
+// etag tells two contents of one path apart. A file that changes is small, and named by its digest: two contents may
+// have one size and, within a tick of the clock, one time. The others never change.
+func etag(name string, file *os.File, info fs.FileInfo) (string, error) {
+	if !changes(name) {
+		return fmt.Sprintf(`"%x-%x"`, info.Size(), info.ModTime().UnixNano()), nil
+	}
+	hash := sha256.New()
+	if _, err := io.Copy(hash, file); err != nil {
+		return "", err
+	}
+	_, err := file.Seek(0, io.SeekStart)
+	return fmt.Sprintf(`"%x"`, hash.Sum(nil)), err
 }
 
 func contentType(name string) string {

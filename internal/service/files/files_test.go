@@ -203,3 +203,18 @@ func TestUsageIsBounded(t *testing.T) {
 		t.Errorf("%d rows, others %+v", len(u.uses), others)
 	}
 }
+
+func FuzzClean(f *testing.F) {
+	for _, path := range []string{"/a/b", "../a", "a/../b", "a//b", ".a", "a/.", "", "a\x00", `a\b`, "a/..b"} {
+		f.Add(path)
+	}
+	f.Fuzz(func(t *testing.T, path string) {
+		name, err := clean(path)
+		if err != nil {
+			return
+		}
+		if !filepath.IsLocal(name) || strings.HasPrefix(name, ".") || strings.Contains(name, "/.") || strings.Contains(name, "//") {
+			t.Errorf("%q became %q", path, name)
+		}
+	})
+}

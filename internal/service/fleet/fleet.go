@@ -44,7 +44,8 @@ func Open(ctx context.Context, s Store, log *slog.Logger, now func() time.Time) 
 	if err != nil {
 		return nil, err
 	}
-	f := &Fleet{store: s, log: log, now: now, queue: newQueue(), memory: m, dirty: map[machineKey]struct{}{}}
+	whole := func() time.Time { return now().UTC().Truncate(time.Millisecond) } // as the store keeps times
+	f := &Fleet{store: s, log: log, now: whole, queue: newQueue(), memory: m, dirty: map[machineKey]struct{}{}}
 	f.Metrics = newMetrics(f)
 	go f.write()
 	return f, nil
