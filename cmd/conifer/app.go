@@ -8,8 +8,8 @@ import (
 	"conifer.dev/conifer/internal/service/store"
 )
 
-// newApp is `conifer app`.
-func newApp(c *command) *cobra.Command {
+// appNoun is `conifer app`.
+func appNoun(c *command) *cobra.Command {
 	return parent("app", "Applications that the service knows", c.appAdd(), c.appList())
 }
 

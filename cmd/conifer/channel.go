@@ -8,8 +8,8 @@ import (
 	"conifer.dev/conifer/internal/service/admin"
 )
 
-// newChannel is `conifer channel`.
-func newChannel(c *command) *cobra.Command {
+// channelNoun is `conifer channel`.
+func channelNoun(c *command) *cobra.Command {
 	return parent("channel", "Channels: names that point at a release", c.channelSet(), c.channelList())
 }
 

@@ -9,8 +9,8 @@ import (
 	"conifer.dev/conifer/internal/service/store"
 )
 
-// newGroup is `conifer group`.
-func newGroup(c *command) *cobra.Command {
+// groupNoun is `conifer group`.
+func groupNoun(c *command) *cobra.Command {
 	return parent("group", "Groups: machines under one policy, following a channel", c.groupSet(), c.groupList())
 }
 

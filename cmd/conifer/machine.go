@@ -11,8 +11,8 @@ import (
 	"conifer.dev/conifer/internal/wire/omaha"
 )
 
-// newMachine is `conifer machine`.
-func newMachine(c *command) *cobra.Command {
+// machineNoun is `conifer machine`.
+func machineNoun(c *command) *cobra.Command {
 	return parent("machine", "Machines that have asked the service", c.machineList(), c.machineShow(), c.machineExplain(), c.machineRetry())
 }
 
