@@ -2,7 +2,8 @@ package main
 
 import "github.com/spf13/cobra"
 
-// releaseNoun is `conifer release`.
+// releaseNoun is `conifer release`: made and signed by the factory, offered by the service.
 func releaseNoun(c *command) *cobra.Command {
-	return parent("release", "Releases of an application", c.releaseServiceVerbs()...)
+	verbs := append([]*cobra.Command{c.releaseCreate(), c.releasePublish()}, c.releaseServiceVerbs()...)
+	return parent("release", "Make, publish and steer releases", verbs...)
 }

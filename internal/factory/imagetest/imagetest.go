@@ -1,0 +1,66 @@
+// Package imagetest writes small image folders for tests: files with the names and the image.json of
+// `conifer image build`, whose content follows from the version alone.
+//
+// Start with [Write]. What it writes does not boot.
+package imagetest
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+)
+
+// RootSizeBytes is the size of every root that Write makes; it is not a multiple of a chunk.
+const RootSizeBytes = 3<<20 + 8192
+
+// Write makes the image folder dir of a version for amd64.
+func Write(dir, version string) error {
+	hash := sha256.Sum256([]byte("root hash of " + version))
+	root := Root(version)
+	uki := append(Noise("uki "+version, 200_000), "quiet roothash="+hex.EncodeToString(hash[:])+" gpt\x00"...)
+	text, err := json.MarshalIndent(map[string]any{
+		"version": version, "arch": "amd64", "built_by": "imagetest",
+		"root": map[string]any{"hash": hex.EncodeToString(hash[:]), "salt": "00ff", "size_bytes": len(root)},
+		"packages": []map[string]string{
+			{"name": "systemd", "version": "257.8-1", "source": "systemd"},
+			{"name": "linux-image-amd64", "version": "6.12.1-1", "source": "linux"},
+		},
+	}, "", "  ")
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	for name, b := range map[string][]byte{
+		"image.json":                                    text,
+		"conifer_" + version + ".efi":                   uki,
+		"conifer_" + version + ".root-amd64.raw":        root,
+		"conifer_" + version + ".root-amd64-verity.raw": Noise("verity "+version, 40960),
+		"conifer_" + version + ".disk.raw":              append(make([]byte, 1<<20), root...),
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), b, 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Root is the root of a version: noise, zeros, and text that shrinks.
+func Root(version string) []byte {
+	b := Noise("root "+version, 1<<20)
+	b = append(b, make([]byte, 1<<20)...)
+	b = append(b, bytes.Repeat([]byte("conifer "), 1<<20/8)...)
+	return append(b, Noise("tail "+version, RootSizeBytes-3<<20)...)
+}
+
+// Noise is n bytes that do not compress and follow from the seed.
+func Noise(seed string, n int) []byte {
+	b := make([]byte, n)
+	rand.NewChaCha8(sha256.Sum256([]byte(seed))).Read(b)
+	return b
+}

@@ -1,0 +1,103 @@
+package pack
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"conifer.dev/conifer/internal/fault"
+	"conifer.dev/conifer/internal/wire/release"
+)
+
+// ImageFileName describes an image folder, as `conifer image build` writes it.
+const ImageFileName = "image.json"
+
+// Image is what a release needs to know of an image; other fields of image.json are for other readers.
+type Image struct {
+	Version  string            `json:"version"`
+	Arch     string            `json:"arch"`
+	Root     release.Root      `json:"root"`
+	Packages []release.Package `json:"packages"`
+
+	dir string
+}
+
+// OpenImage reads the description of the image folder dir and checks that its files agree with it.
+func OpenImage(dir string) (*Image, error) {
+	text, err := os.ReadFile(filepath.Join(dir, ImageFileName))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fault.New(fault.NotFound, "%s is no image folder: it has no %s", dir, ImageFileName).
+			WithHint("Make one with `conifer image build`.")
+	}
+	if err != nil {
+		return nil, err
+	}
+	i := &Image{dir: dir}
+	if err := json.Unmarshal(text, i); err != nil {
+		return nil, fault.New(fault.Invalid, "parse %s: %w", ImageFileName, err)
+	}
+	if !release.ValidVersion(i.Version) || i.Arch == "" {
+		return nil, fault.New(fault.Invalid, "%s has version %q and arch %q", ImageFileName, i.Version, i.Arch)
+	}
+	return i, i.check()
+}
+
+// file is the path of the file that holds one kind of artifact.
+func (i *Image) file(kind string) string {
+	name := map[string]string{
+		release.KindUKI:    "conifer_" + i.Version + ".efi",
+		release.KindRoot:   "conifer_" + i.Version + ".root-" + i.Arch + ".raw",
+		release.KindVerity: "conifer_" + i.Version + ".root-" + i.Arch + "-verity.raw",
+		release.KindDisk:   "conifer_" + i.Version + ".disk.raw",
+	}[kind]
+	return filepath.Join(i.dir, name)
+}
+
+// check compares the files with the description: a release whose UKI opens another root would boot nowhere.
+func (i *Image) check() error {
+	info, err := os.Stat(i.file(release.KindRoot))
+	if err != nil {
+		return fault.New(fault.NotFound, "image %s: %w", i.Version, err)
+	}
+	if info.Size() != i.Root.SizeBytes {
+		return fault.New(fault.Invalid, "image %s: root has %d bytes, %s says %d", i.Version, info.Size(), ImageFileName, i.Root.SizeBytes)
+	}
+	uki, err := os.Open(i.file(release.KindUKI))
+	if err != nil {
+		return fault.New(fault.NotFound, "image %s: %w", i.Version, err)
+	}
+	defer uki.Close()
+	found, err := contains(uki, []byte("roothash="+i.Root.Hash))
+	if err != nil {
+		return fmt.Errorf("read unified kernel image: %w", err)
+	}
+	if !found {
+		return fault.New(fault.Invalid, "image %s: the unified kernel image does not name the root hash %s", i.Version, i.Root.Hash)
+	}
+	return nil
+}
+
+// contains looks for want in r with a window that overlaps by its length.
+func contains(r io.Reader, want []byte) (bool, error) {
+	buf, kept := make([]byte, 1<<20), 0
+	for {
+		n, err := r.Read(buf[kept:])
+		if bytes.Contains(buf[:kept+n], want) {
+			return true, nil
+		}
+		if err == io.EOF {
+			return false, nil
+		}
+		if err != nil {
+			return false, err
+		}
+		end := kept + n
+		kept = min(end, len(want)-1)
+		copy(buf, buf[end-kept:end])
+	}
+}

@@ -1,0 +1,42 @@
+package bootsim
+
+import (
+	"errors"
+	"fmt"
+
+	"conifer.dev/conifer/internal/machine/faultdisk"
+)
+
+// ErrReboot is what an agent returns when it wants the machine to reboot.
+var ErrReboot = errors.New("reboot")
+
+// Agent is the program under test: it runs on a booted machine until it has nothing to do (nil), wants a reboot
+// (ErrReboot), or fails.
+type Agent func(m *Machine) error
+
+// maxBoots is more than any update needs, with two cuts and three tries of a broken release.
+const maxBoots = 20
+
+// Drive boots the machine and runs the agent until it has nothing to do. A cut of the power that was asked for with
+// Power.CutAt is part of it; onCut is called when it happened, with the power still off, and may ask for another one
+// after it calls Power.Restore. Other errors end the drive.
+func Drive(m *Machine, agent Agent, onCut func()) error {
+	for range maxBoots {
+		err := m.Boot()
+		if err == nil {
+			err = agent(m)
+		}
+		switch {
+		case m.Power.Off():
+			onCut()
+		case err == nil:
+			return nil
+		case !errors.Is(err, ErrReboot):
+			return err
+		}
+	}
+	return fmt.Errorf("the agent is not done after %d boots; %s runs; boot entries: %s", maxBoots, m.Version, m.ESP.Describe())
+}
+
+// Reboot restores the power after a cut and nothing else.
+func Reboot(power *faultdisk.Power) func() { return power.Restore }
