@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -33,11 +34,11 @@ func serve(ctx context.Context, env cli.Env, settings Config, dev bool) (err err
 	if err != nil {
 		return err
 	}
-	service, closeAll, err := open(ctx, settings, log)
+	service, opened, err := open(ctx, settings, log)
+	defer func() { err = errors.Join(err, opened.close()) }()
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, closeAll()) }()
 	if dev {
 		if err := addDefaults(ctx, service.Fleet); err != nil {
 			return err
@@ -62,38 +63,56 @@ func logger(to io.Writer, format string) (*slog.Logger, error) {
 	return nil, fault.New(fault.Invalid, "log_format is %q, neither text nor json", format)
 }
 
-// open opens everything that the service works with; closeAll closes it in the reverse order.
-func open(ctx context.Context, settings Config, log *slog.Logger) (service *api.Server, closeAll func() error, err error) {
+// closers close what was opened.
+type closers []func() error
+
+// close closes the last one first.
+func (c closers) close() (err error) {
+	for _, shut := range slices.Backward(c) {
+		err = errors.Join(err, shut())
+	}
+	return err
+}
+
+// open opens everything that the service works with. What was opened is to be closed, after an error too.
+func open(ctx context.Context, settings Config, log *slog.Logger) (service *api.Server, opened closers, err error) {
 	if err := os.MkdirAll(settings.Data, 0o750); err != nil {
-		return nil, nil, err
+		return nil, opened, err
 	}
-	database, err := databasePath(settings)
+	locked, err := lock(settings.Data)
 	if err != nil {
-		return nil, nil, err
+		return nil, opened, err
 	}
+	opened = append(opened, locked.Close)
 	token, err := api.LoadToken(filepath.Join(settings.Data, "admin.token"))
 	if err != nil {
-		return nil, nil, err
+		return nil, opened, err
 	}
 	folder, err := files.Open(filepath.Join(settings.Data, "files"), settings.MaxUploadBytes)
 	if err != nil {
-		return nil, nil, err
+		return nil, opened, err
+	}
+	opened = append(opened, folder.Close)
+	database, err := databasePath(settings)
+	if err != nil {
+		return nil, opened, err
 	}
 	db, err := sqlite.Open(ctx, database)
 	if err != nil {
-		return nil, nil, errors.Join(err, folder.Close())
+		return nil, opened, err
 	}
+	opened = append(opened, db.Close)
 	memory, err := fleet.Open(ctx, db, log, time.Now)
 	if err != nil {
-		return nil, nil, errors.Join(err, db.Close(), folder.Close())
+		return nil, opened, err
 	}
-	closeAll = func() error {
+	opened = append(opened, func() error {
 		memory.Close()
-		return errors.Join(db.Close(), folder.Close())
-	}
+		return nil
+	})
 	return &api.Server{
 		Fleet: memory, Files: folder, History: db, Token: token, ExternalURL: settings.ExternalURL, Registry: registry(memory, folder), Log: log,
-	}, closeAll, nil
+	}, opened, nil
 }
 
 func databasePath(settings Config) (string, error) {

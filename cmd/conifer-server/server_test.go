@@ -92,6 +92,11 @@ func TestDevFromStartToStopAndAgain(t *testing.T) {
 	if len(groups) != 3 || len(channels) != 3 || groups[0].Name != "alpha" || groups[0].Channel != "alpha" {
 		t.Errorf("got %+v, %+v", groups, channels)
 	}
+	var second bytes.Buffer
+	env := cli.Env{Args: []string{"--data", data, "--config", "none.toml"}, Stdin: strings.NewReader(""), Stdout: &second, Stderr: &second}
+	if code := Run(t.Context(), env); code != 1 || !strings.Contains(second.String(), "another conifer-server works on") {
+		t.Errorf("a second server on the folder ended with exit code %d: %s", code, &second)
+	}
 	half := 50
 	_, err = c.SetGroup(t.Context(), "alpha", admin.GroupPatch{App: "conifer-os", Percent: &half})
 	must(t, err)

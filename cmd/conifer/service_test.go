@@ -15,7 +15,8 @@ import (
 )
 
 // TestServiceCommands runs each script of testdata/script against a service of its own. `conifer` is [Run], and
-// `machine ID GROUP VERSION poll|started|rollback` is a machine that speaks with the service.
+// `machine ID GROUP VERSION poll|started|rollback` is a machine that speaks with the service, and `image FOLDER VERSION`
+// makes an image to publish.
 func TestServiceCommands(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
@@ -27,7 +28,7 @@ func TestServiceCommands(t *testing.T) {
 			env.Setenv("SHA256", strings.Repeat("ab", 32))
 			return os.WriteFile(env.Getenv("TOKEN"), []byte(servicetest.Token+"\n"), 0o600)
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"conifer": runConifer, "machine": runMachine},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"conifer": runConifer, "machine": runMachine, "image": writeImage},
 	})
 }
 

@@ -115,22 +115,16 @@ func (s *Server) Handler() http.Handler {
 	for _, r := range s.routes() {
 		mux.Handle(r.pattern, s.handler(r))
 	}
-	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		s.fail(w, r, fault.New(fault.NotFound, "there is no %s %s", r.Method, r.URL.Path))
-	})
+	mux.Handle("/", s.handler(route{"/", public, none, func(_ http.ResponseWriter, r *http.Request) error {
+		return fault.New(fault.NotFound, "there is no %s %s", r.Method, r.URL.Path)
+	}}))
 	return http.NewCrossOriginProtection().Handler(mux)
 }
 
 // handler carries out one row of the table.
 func (s *Server) handler(route route) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if route.limitBytes > 0 {
-			control := http.NewResponseController(w)
-			deadline := time.Now().Add(answers)
-			// A server that cannot set deadlines, in a test, has none.
-			_, _ = control.SetReadDeadline(deadline), control.SetWriteDeadline(deadline)
-			r.Body = http.MaxBytesReader(w, r.Body, route.limitBytes)
-		}
+		limit(w, r, route)
 		if route.access == admin && !s.authorized(r) {
 			s.fail(w, r, fault.New(fault.Unauthorized, "%s %s needs the admin token", r.Method, r.URL.Path).
 				WithHint("Name its file: --token-file DATA/admin.token."))
@@ -140,6 +134,19 @@ func (s *Server) handler(route route) http.Handler {
 			s.fail(w, r, err)
 		}
 	})
+}
+
+// limit bounds the size and the time of a request. The deadlines are set for every one, because a connection keeps those of
+// the request before; a handler that limits itself starts with none.
+func limit(w http.ResponseWriter, r *http.Request, route route) {
+	var deadline time.Time
+	if route.limitBytes > 0 {
+		deadline = time.Now().Add(answers)
+		r.Body = http.MaxBytesReader(w, r.Body, route.limitBytes)
+	}
+	control := http.NewResponseController(w)
+	// A connection that cannot have deadlines, in a test, has none.
+	_, _ = control.SetReadDeadline(deadline), control.SetWriteDeadline(deadline)
 }
 
 // fail answers with an error. One that nobody classified is a bug: it is logged, and its text stays here.

@@ -2,16 +2,14 @@
 // uploads into it.
 //
 // Start with [Open]; [Folder] is a handler for GET, HEAD and PUT of paths below the prefix that was stripped. It answers
-// ranges with a strong ETag and says how long a file may be cached. A file is on the disk as a whole or not at
+// ranges, with the file's digest as its ETag, and says how long it may be cached. A file is on the disk as a whole or not at
 // all, and what was published never changes, except for the few files of metadata that must. It does not check
 // who may upload (the caller's table of routes does), and nothing outside the folder can be reached: every path is
 // opened through [os.Root].
 package files
 
 import (
-	"crypto/sha256"
 	"fmt"
-	"io"
 	"io/fs"
 	"net/http"
 	"os"
@@ -30,6 +28,7 @@ type Folder struct {
 	root     *os.Root
 	maxBytes int64 // of one upload
 	usage    *usage
+	digests  digests
 	served   *prometheus.CounterVec
 }
 
@@ -48,7 +47,7 @@ func Open(path string, maxBytes int64) (*Folder, error) {
 	served := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "conifer_files_bytes_total", Help: "Bytes of files sent to machines, by kind of file.",
 	}, []string{"kind"})
-	return &Folder{root: root, maxBytes: maxBytes, usage: newUsage(), served: served}, nil
+	return &Folder{root: root, maxBytes: maxBytes, usage: newUsage(), served: served, digests: digests{known: map[string]digested{}}}, nil
 }
 
 // Close closes the folder.
@@ -106,11 +105,11 @@ func (f *Folder) Get(w http.ResponseWriter, r *http.Request) error {
 	if !info.Mode().IsRegular() {
 		return missing(name, fs.ErrNotExist)
 	}
-	tag, err := etag(name, file, info)
+	digest, err := f.digests.of(name, file, info)
 	if err != nil {
 		return err
 	}
-	w.Header().Set("ETag", tag)
+	w.Header().Set("ETag", fmt.Sprintf(`"sha256:%x"`, digest))
 	w.Header().Set("Cache-Control", cacheControl(name))
 	w.Header().Set("Content-Type", contentType(name))
 	counted := &sender{ResponseWriter: w, control: http.NewResponseController(w)}
@@ -124,20 +123,6 @@ func missing(name string, err error) error {
 		return fault.New(fault.NotFound, "there is no file %s", name)
 	}
 	return fmt.Errorf("open %s: %w", name, err)
-}
-
-// etag tells two contents of one path apart. A file that changes is small, and named by its digest: two contents may
-// have one size and, within a tick of the clock, one time. The others never change.
-func etag(name string, file *os.File, info fs.FileInfo) (string, error) {
-	if !changes(name) {
-		return fmt.Sprintf(`"%x-%x"`, info.Size(), info.ModTime().UnixNano()), nil
-	}
-	hash := sha256.New()
-	if _, err := io.Copy(hash, file); err != nil {
-		return "", err
-	}
-	_, err := file.Seek(0, io.SeekStart)
-	return fmt.Sprintf(`"%x"`, hash.Sum(nil)), err
 }
 
 func contentType(name string) string {

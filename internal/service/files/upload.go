@@ -1,7 +1,6 @@
 package files
 
 import (
-	"bytes"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
@@ -39,7 +38,7 @@ func (f *Folder) Put(w http.ResponseWriter, r *http.Request) error {
 		return received(name, f.maxBytes, err)
 	}
 	defer f.root.Remove(aside) // it is gone already when it was renamed
-	if want := strings.ToLower(r.Header.Get(DigestHeader)); want != "" && want != hex.EncodeToString(digest) {
+	if want := strings.ToLower(r.Header.Get(DigestHeader)); want != "" && want != hex.EncodeToString(digest[:]) {
 		return fault.New(fault.Corrupt, "upload of %s has sha256 %x, want %s", name, digest, want).WithHint("Upload it again.")
 	}
 	created, err := f.place(aside, name, digest)
@@ -80,14 +79,14 @@ func (r *receiver) Read(b []byte) (int, error) {
 }
 
 // receive writes the upload aside, synced, and returns where it is and its digest.
-func (f *Folder) receive(body io.Reader) (aside string, digest []byte, err error) {
+func (f *Folder) receive(body io.Reader) (aside string, digest [sha256.Size]byte, err error) {
 	if err := f.root.Mkdir(incoming, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
-		return "", nil, err
+		return "", digest, err
 	}
 	aside = path.Join(incoming, rand.Text())
 	file, err := f.root.OpenFile(aside, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if err != nil {
-		return "", nil, err
+		return "", digest, err
 	}
 	hash := sha256.New()
 	_, err = io.Copy(io.MultiWriter(file, hash), body)
@@ -95,16 +94,16 @@ func (f *Folder) receive(body io.Reader) (aside string, digest []byte, err error
 		err = file.Sync()
 	}
 	if err = errors.Join(err, file.Close()); err != nil {
-		return "", nil, errors.Join(err, f.root.Remove(aside))
+		return "", digest, errors.Join(err, f.root.Remove(aside))
 	}
-	return aside, hash.Sum(nil), nil
+	return aside, [sha256.Size]byte(hash.Sum(nil)), nil
 }
 
 // place moves a whole upload to where it belongs. What is there and may not change must be the same.
-func (f *Folder) place(aside, name string, digest []byte) (created bool, err error) {
+func (f *Folder) place(aside, name string, digest [sha256.Size]byte) (created bool, err error) {
 	old, err := f.digest(name)
 	switch {
-	case err == nil && bytes.Equal(old, digest):
+	case err == nil && old == digest:
 		return false, nil
 	case err == nil && !changes(name):
 		return false, fault.New(fault.Conflict, "file %s exists already, with other bytes", name).
@@ -118,20 +117,23 @@ func (f *Folder) place(aside, name string, digest []byte) (created bool, err err
 	if err := f.root.Rename(aside, name); err != nil {
 		return false, fault.New(fault.Conflict, "place %s: %w", name, err)
 	}
+	if info, err := f.root.Stat(name); err == nil {
+		f.digests.remember(name, info, digest)
+	}
 	return true, f.sync(path.Dir(name))
 }
 
-func (f *Folder) digest(name string) ([]byte, error) {
+func (f *Folder) digest(name string) (sum [sha256.Size]byte, err error) {
 	file, err := f.root.Open(name)
 	if err != nil {
-		return nil, err
+		return sum, err
 	}
 	defer file.Close()
-	hash := sha256.New()
-	if _, err := io.Copy(hash, file); err != nil {
-		return nil, err
+	info, err := file.Stat()
+	if err != nil {
+		return sum, err
 	}
-	return hash.Sum(nil), nil
+	return f.digests.of(name, file, info)
 }
 
 // makeFolders makes a folder and those above it, each entry synced in its parent.

@@ -47,7 +47,7 @@ func Start(t testing.TB, folder string) *Service {
 	t.Helper()
 	db, err := sqlite.Open(t.Context(), filepath.Join(folder, "conifer.db"))
 	check(t, err)
-	stored, err := files.Open(filepath.Join(folder, "files"), 1<<20)
+	stored, err := files.Open(filepath.Join(folder, "files"), 16<<20)
 	check(t, err)
 	log := slog.New(slog.DiscardHandler)
 	memory, err := fleet.Open(t.Context(), db, log, time.Now)
