@@ -3,11 +3,8 @@ package pack
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -139,52 +136,6 @@ func addArtifacts(ctx context.Context, dir string, image *Image, r *release.Rele
 	return nil
 }
 
-// linkAndDigest links from to to, copying between file systems, and returns the SHA-256 of what is there.
-func linkAndDigest(ctx context.Context, from, to string, count func(int64)) (string, error) {
-	if err := Link(from, to); err != nil {
-		return "", err
-	}
-	return Digest(ctx, to, count)
-}
-
-// Link makes to the same file as from, or a copy of it when they are on two file systems.
-func Link(from, to string) error {
-	if err := os.Link(from, to); err == nil {
-		return nil
-	}
-	f, err := os.Open(from)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	_, err = writeAside(to, f)
-	return err
-}
-
-// Digest returns the SHA-256 of a file in hex.
-func Digest(ctx context.Context, path string, count func(int64)) (string, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	sum, buf := sha256.New(), make([]byte, 1<<20)
-	for {
-		n, err := f.Read(buf)
-		sum.Write(buf[:n])
-		count(int64(n))
-		if err == io.EOF {
-			return hex.EncodeToString(sum.Sum(nil)), nil
-		}
-		if err == nil {
-			err = ctx.Err()
-		}
-		if err != nil {
-			return "", err
-		}
-	}
-}
-
 func sizeOf(r *release.Release, kind string) int64 {
 	a, err := r.Artifact(kind)
 	if err != nil {
@@ -199,7 +150,7 @@ func describe(dir string, r *release.Release) error {
 	if err != nil {
 		return err
 	}
-	if _, err := writeAside(filepath.Join(dir, release.FileName), bytes.NewReader(text)); err != nil {
+	if _, err := WriteFile(filepath.Join(dir, release.FileName), bytes.NewReader(text)); err != nil {
 		return err
 	}
 	var sums strings.Builder
@@ -207,6 +158,6 @@ func describe(dir string, r *release.Release) error {
 		fmt.Fprintf(&sums, "%s  %s\n", a.SHA256, a.Name)
 	}
 	fmt.Fprintf(&sums, "%s  %s\n", digest(text), release.FileName)
-	_, err = writeAside(filepath.Join(dir, SumsFileName), strings.NewReader(sums.String()))
+	_, err = WriteFile(filepath.Join(dir, SumsFileName), strings.NewReader(sums.String()))
 	return err
 }

@@ -1,0 +1,33 @@
+# The commands of the house. Everything downloaded or built for later runs lies in the cache folder,
+# $XDG_CACHE_HOME/conifer or ~/.cache/conifer.
+SHELL := /bin/bash
+CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/conifer
+PROGRAMS := conifer conifer-server conifer-cluster conifer-agent conifer-initrd
+
+.PHONY: demo test check test-slow build deps tools clean-cache $(PROGRAMS:%=bin/%)
+
+demo: deps build tools ## the main job: three machines update themselves and back out of two bad releases
+	go run ./test/demo -bin bin $(if $(KEEP),-keep)
+
+test: ## all tests, virtual machines included
+	./check all
+
+check: ## the quick inner loop: format, vet, and the tests of what needs no machine
+	./check
+
+test-slow: ## the long soak: reproducible images, fuzzing of every decoder
+	./check slow
+
+build: $(PROGRAMS:%=bin/%) ## the programs, static, into bin/
+
+$(PROGRAMS:%=bin/%): bin/%:
+	@CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o $@ ./cmd/$*
+
+deps: ## Debian packages that building and testing need
+	@./deps
+
+tools: deps bin/conifer ## the pinned tools tree: mkosi, QEMU, firmware, boot loader
+	@bin/conifer image tools >/dev/null
+
+clean-cache: ## remove everything that later runs would reuse
+	rm -rf "$(CACHE)"

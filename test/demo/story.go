@@ -1,0 +1,122 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"conifer.dev/conifer/test/fleet"
+)
+
+// options of one run.
+type options struct {
+	binaries, cache, folder string
+	keep                    bool
+}
+
+// demo is one run of the story.
+type demo struct {
+	options
+	timeline *timeline
+	factory  *fleet.Factory
+	fleet    *fleet.Fleet
+	releases map[string]string // version -> release folder
+
+	started   time.Time // when the machines were up
+	published time.Time // when 1.1.0 was published
+	patched   time.Time // when the last machine ran it
+	failures  []string
+
+	transferred []usage
+}
+
+// The versions of the story.
+var (
+	asReleased = fleet.AsReleased.Version
+	withFixes  = fleet.WithFixes.Version
+	neverWell  = fleet.NeverWell.Version
+	neverBoots = fleet.NeverBoots.Version
+)
+
+// Limits that nothing in the story should come near, even under emulation.
+const (
+	bootLimit   = 10 * time.Minute
+	updateLimit = 15 * time.Minute
+)
+
+func run(ctx context.Context, o options) error {
+	d := &demo{options: o, timeline: newTimeline(os.Stdout),
+		factory: &fleet.Factory{Source: ".", Binaries: o.binaries, Cache: o.cache, Talk: os.Stderr}}
+	if d.folder == "" {
+		d.folder = filepath.Join(o.cache, "demo", time.Now().UTC().Format("20060102-150405"))
+	}
+	err := d.story(ctx)
+	if d.fleet != nil {
+		defer d.fleet.Close()
+	}
+	if err != nil {
+		return fmt.Errorf("%w\nlogs and consoles are in %s", err, d.folder)
+	}
+	d.summary(os.Stdout)
+	if d.keep {
+		d.leaveRunning(ctx, os.Stdout)
+	}
+	if len(d.failures) > 0 {
+		return fmt.Errorf("%d things did not hold; logs and consoles are in %s", len(d.failures), d.folder)
+	}
+	if !d.keep {
+		return os.RemoveAll(d.folder)
+	}
+	return nil
+}
+
+// story is the main job, in order.
+func (d *demo) story(ctx context.Context) error {
+	chapters := []struct {
+		title string
+		tell  func(context.Context) error
+	}{
+		{"Four releases of the operating system", d.buildReleases},
+		{"Three machines boot " + asReleased, d.bootMachines},
+		{"Release " + withFixes + " goes to alpha", d.patchAlpha},
+		{"Release " + withFixes + " is promoted to stable", d.patchStable},
+		{"Release " + neverWell + " boots but never becomes healthy", func(ctx context.Context) error { return d.backOut(ctx, neverWell) }},
+		{"Release " + neverBoots + " does not reach user space", func(ctx context.Context) error { return d.backOut(ctx, neverBoots) }},
+		{"What the machines say themselves", d.verify},
+	}
+	for _, c := range chapters {
+		d.timeline.chapter("%s", c.title)
+		if err := c.tell(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// hold records a fact that must hold, and says how it stands.
+func (d *demo) hold(ok bool, format string, args ...any) {
+	fact := fmt.Sprintf(format, args...)
+	if ok {
+		d.timeline.say("holds", "%s", fact)
+		return
+	}
+	d.timeline.say("FAILS", "%s", fact)
+	d.failures = append(d.failures, fact)
+}
+
+func (d *demo) leaveRunning(ctx context.Context, out io.Writer) {
+	key := filepath.Join(d.folder, "id_ed25519")
+	if err := d.fleet.Lab.Key.WriteFile(key); err != nil {
+		fmt.Fprintln(out, err)
+	}
+	fmt.Fprintf(out, "\nEverything keeps running. Look around:\n")
+	fmt.Fprintf(out, "  %s/conifer --server %s --token-file %s machine list\n", d.binaries, d.fleet.ServerURL(), d.fleet.TokenFile())
+	for _, m := range d.fleet.Machines {
+		fmt.Fprintf(out, "  ssh -i %s -p %d -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null root@127.0.0.1    # %s\n", key, m.Port(22), m.Name)
+	}
+	fmt.Fprintf(out, "Logs, consoles and disks: %s\nCtrl-C ends it.\n", d.folder)
+	<-ctx.Done()
+}
