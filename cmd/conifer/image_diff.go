@@ -3,11 +3,13 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"os"
 	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
+	"conifer.dev/conifer/internal/factory/image"
 	"conifer.dev/conifer/internal/factory/sbom"
 	"conifer.dev/conifer/internal/fault"
 	"conifer.dev/conifer/internal/wire/release"
@@ -20,9 +22,13 @@ func imageDiff(c *command) *cobra.Command {
 		Use:   "diff OLD_DIR NEW_DIR",
 		Short: "Show which packages changed between two images, and which CVEs their changelogs name",
 		Long: "Show which packages changed between two images or releases, and which CVE ids the changelogs of the\n" +
-			"newer packages name since the older version. Without --debs only versions are compared.",
+			"newer packages name since the older version. The changelogs are read from the .deb files that\n" +
+			"`conifer image build` keeps in the cache, or from --debs; without either only versions are compared.",
 		Args: exactly(2, "folders"),
 		RunE: func(_ *cobra.Command, args []string) error {
+			if debs == "" {
+				debs = c.keptDebs()
+			}
 			report, err := diffImages(args[0], args[1], debs)
 			if err != nil {
 				return err
@@ -35,6 +41,18 @@ func imageDiff(c *command) *cobra.Command {
 	}
 	cmd.Flags().StringVar(&debs, "debs", "", "folder with the .deb files of the newer image")
 	return cmd
+}
+
+// keptDebs is where image builds keep packages, or "" when none was built here.
+func (c *command) keptDebs() string {
+	cache, err := image.Cache(c.env.Getenv)
+	if err != nil {
+		return ""
+	}
+	if _, err := os.Stat(image.Debs(cache)); err != nil {
+		return ""
+	}
+	return image.Debs(cache)
 }
 
 // exactly checks the number of arguments; cobra's own check has no kind.

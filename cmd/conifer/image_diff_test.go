@@ -75,7 +75,7 @@ func TestImageDiff(t *testing.T) {
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			var out, talk bytes.Buffer
-			code := Run(t.Context(), cli.Env{Args: strings.Fields(c.args), Stdout: &out, Stderr: &talk, Getenv: os.Getenv})
+			code := Run(t.Context(), cli.Env{Args: strings.Fields(c.args), Stdout: &out, Stderr: &talk, Getenv: emptyCache(t)})
 			if code != c.code || code == 0 && out.String() != c.want || code != 0 && !strings.Contains(talk.String(), c.want) {
 				t.Errorf("exit %d\n%s%s\nwant %d\n%s", code, out.String(), talk.String(), c.code, c.want)
 			}
@@ -86,12 +86,23 @@ func TestImageDiff(t *testing.T) {
 func TestImageSBOM(t *testing.T) {
 	var out, talk bytes.Buffer
 	args := []string{"image", "sbom", imageFolder(t, "1.1.0", "2-1"), "--distro", "debian-12"}
-	if code := Run(t.Context(), cli.Env{Args: args, Stdout: &out, Stderr: &talk, Getenv: os.Getenv}); code != 0 {
+	if code := Run(t.Context(), cli.Env{Args: args, Stdout: &out, Stderr: &talk, Getenv: emptyCache(t)}); code != 0 {
 		t.Fatalf("exit %d: %s", code, talk.String())
 	}
 	for _, want := range []string{`"specVersion": "1.6"`, `"purl": "pkg:deb/debian/libtool1@2-1?distro=debian-12&upstream=tool"`, `"purl": "pkg:deb/debian/base@1?distro=debian-12"`} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("lacks %s:\n%s", want, out.String())
 		}
+	}
+}
+
+// emptyCache is an environment in which no image was ever built.
+func emptyCache(t *testing.T) func(string) string {
+	folder := t.TempDir()
+	return func(name string) string {
+		if name == "XDG_CACHE_HOME" {
+			return folder
+		}
+		return ""
 	}
 }
