@@ -31,8 +31,8 @@ var phases = []update.Phase{
 	update.Idle, update.Installing, update.Installed, update.Rebooting, update.Trial, update.Committing, update.RollingBack, update.Retiring,
 }
 
-// writeMetrics writes the text exposition format of Prometheus, version 0.0.4. A dozen values do not justify the client
-// library, which alone would add a third to the size of the program.
+// writeMetrics writes the text exposition format of Prometheus, version 0.0.4. The client library would add
+// 0.6 MB to a program of 11 MB, for a dozen numbers without histograms or labels that vary.
 func (a *Agent) writeMetrics(w io.Writer) {
 	s := a.snapshot()
 	all := []metric{
