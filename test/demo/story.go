@@ -30,7 +30,7 @@ type demo struct {
 	patched   time.Time // when the last machine ran it
 	failures  []string
 
-	transferred []usage
+	transferred map[string]int64 // version -> bytes
 }
 
 // The versions of the story.

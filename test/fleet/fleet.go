@@ -17,6 +17,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"conifer.dev/conifer/internal/service/client"
 	"conifer.dev/conifer/test/lab"
 )
 
@@ -151,6 +152,31 @@ func (f *Fleet) quietly() *Fleet {
 	quiet := *f
 	quiet.Commands = nil
 	return &quiet
+}
+
+// Transferred is how many bytes the service has sent of each release, by version.
+func (f *Fleet) Transferred(ctx context.Context) (map[string]int64, error) {
+	token, err := client.ReadToken(f.TokenFile())
+	if err != nil {
+		return nil, err
+	}
+	c, err := client.New(f.ServerURL(), token)
+	if err != nil {
+		return nil, err
+	}
+	uses, err := c.FileUsage(ctx)
+	if err != nil {
+		return nil, err
+	}
+	sent := map[string]int64{}
+	for _, use := range uses {
+		version := "metadata"
+		if parts := strings.Split(use.Path, "/"); len(parts) == 4 {
+			version = parts[2]
+		}
+		sent[version] += use.Bytes
+	}
+	return sent, nil
 }
 
 // Promote points a channel at a version.

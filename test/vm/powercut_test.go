@@ -36,7 +36,7 @@ var cuts = []cut{
 func installing(progress float64) func(*world, fleet.Status, error) bool {
 	return func(_ *world, s fleet.Status, err error) bool {
 		past := s.Phase == "installed" || s.Phase == "rebooting" || s.Phase == "trial"
-		return err == nil && (past || s.Phase == "installing" && s.Progress >= progress)
+		return err == nil && (past || s.Phase == "installing" && s.Done() >= progress)
 	}
 }
 
@@ -47,14 +47,16 @@ func phases(names ...string) func(*world, fleet.Status, error) bool {
 				return true
 			}
 		}
-		return err == nil && s.Version == "1.1.0"
+		return err == nil && s.Running.Version == "1.1.0"
 	}
 }
 
-func silent(_ *world, s fleet.Status, err error) bool { return err != nil || s.Version == "1.1.0" }
+func silent(_ *world, s fleet.Status, err error) bool {
+	return err != nil || s.Running.Version == "1.1.0"
+}
 
 func committed(_ *world, s fleet.Status, err error) bool {
-	return err == nil && s.Version == "1.1.0" && (s.Phase == "committing" || s.Committed == "1.1.0")
+	return err == nil && s.Running.Version == "1.1.0" && (s.Phase == "committing" || s.Newest == "1.1.0")
 }
 
 // TestPowerCuts ends QEMU with SIGKILL at ten points of one update. After each the machine must come up on a
@@ -76,7 +78,7 @@ func TestPowerCuts(t *testing.T) {
 		w.comesUpWhole()
 	}
 	w.runs(fleet.WithFixes.Version, updateLimit)
-	if facts := w.inspect(); facts.OSVersion != "1.1.0" || facts.Committed != "1.1.0" || facts.RootHash != facts.KernelHash {
+	if facts := w.inspect(); facts.OSVersion != "1.1.0" || facts.Newest != "1.1.0" || facts.Running.RootHash != facts.KernelHash {
 		t.Fatalf("in the end the machine says %+v", facts)
 	}
 }
@@ -97,7 +99,7 @@ func (w *world) comesUpWhole() {
 	w.t.Helper()
 	err := lab.Await(w.t.Context(), "the machine to come up", bootLimit, func(ctx context.Context) (bool, string) {
 		s, err := w.machine.Peek(ctx)
-		return err == nil && (s.Version == "1.0.0" || s.Version == "1.1.0"), fmt.Sprintf("%+v, %v", s, err)
+		return err == nil && (s.Running.Version == "1.0.0" || s.Running.Version == "1.1.0"), fmt.Sprintf("%+v, %v", s, err)
 	})
 	if err != nil {
 		w.t.Fatal(err)

@@ -21,7 +21,7 @@ func TestUpdateAndBothWaysBack(t *testing.T) {
 	w.offer(fleet.WithFixes)
 	w.runs(fleet.WithFixes.Version, updateLimit)
 	good := w.inspect()
-	if good.OSVersion != "1.1.0" || good.Slot != "B" || good.RootHash != good.KernelHash || good.Committed != "1.1.0" {
+	if good.OSVersion != "1.1.0" || good.Slot() != "B" || good.Running.RootHash != good.KernelHash || good.Newest != "1.1.0" {
 		t.Fatalf("after the update the machine says %+v", good)
 	}
 	if strings.Contains(good.Entries, "+") {
@@ -33,7 +33,7 @@ func TestUpdateAndBothWaysBack(t *testing.T) {
 		w.halted(bad.Version)
 		w.runs(fleet.WithFixes.Version, updateLimit)
 		back := w.inspect()
-		if back.OSVersion != "1.1.0" || back.Slot != "B" || back.BootID == good.BootID {
+		if back.OSVersion != "1.1.0" || back.Slot() != "B" || back.BootID == good.BootID {
 			t.Fatalf("after %s the machine says %+v", bad.Version, back)
 		}
 		if strings.Contains(back.Entries, bad.Version) {
@@ -65,7 +65,7 @@ func (w *world) staysWhenItAsksAgain(version string) {
 		w.t.Fatal(err)
 	}
 	time.Sleep(5 * time.Second)
-	if s, err := w.machine.Peek(w.t.Context()); err != nil || s.Phase != "idle" || s.Version != "1.1.0" {
+	if s, err := w.machine.Peek(w.t.Context()); err != nil || s.Phase != "idle" || s.Running.Version != "1.1.0" {
 		w.t.Fatalf("after asking again for %s: %+v, %v", version, s, err)
 	}
 }

@@ -3,8 +3,6 @@ package bootsim
 import (
 	"errors"
 	"fmt"
-
-	"conifer.dev/conifer/internal/machine/faultdisk"
 )
 
 // ErrReboot is what an agent returns when it wants the machine to reboot.
@@ -37,6 +35,3 @@ func Drive(m *Machine, agent Agent, onCut func()) error {
 	}
 	return fmt.Errorf("the agent is not done after %d boots; %s runs; boot entries: %s", maxBoots, m.Version, m.ESP.Describe())
 }
-
-// Reboot restores the power after a cut and nothing else.
-func Reboot(power *faultdisk.Power) func() { return power.Restore }

@@ -101,10 +101,14 @@ func slotRows(r *Release, empty string) []gpttest.Partition {
 
 // Slots opens the slots of the release that runs, as the agent does.
 func (m *Machine) Slots() (*slots.Slots, error) {
-	return slots.Open(m.Disk, m.partition, m.ESP, m.hash)
+	return slots.Open(m.Disk, m.OpenPartition, m.ESP, m.hash)
 }
 
-func (m *Machine) partition(number int) (slots.Device, error) {
+// RootHash is that of the release that runs, as it stands on the kernel command line.
+func (m *Machine) RootHash() string { return m.hash }
+
+// OpenPartition opens a partition as a device of the kernel.
+func (m *Machine) OpenPartition(number int) (slots.Device, error) {
 	d := m.partitions[number]
 	if d == nil {
 		return nil, fmt.Errorf("there is no partition %d", number)

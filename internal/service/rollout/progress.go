@@ -17,7 +17,7 @@ const (
 	Downloaded  State = "downloaded"
 	Installed   State = "installed" // a reboot is pending
 	Complete    State = "complete"
-	RolledBack  State = "rolled back"
+	RolledBack  State = "rolled-back"
 	Failed      State = "failed"
 )
 
@@ -122,6 +122,10 @@ func Judge(g Group, failures int, last Ending) (reason string, halt bool) {
 	if failures <= g.ErrorBudget {
 		return "", false
 	}
-	return fmt.Sprintf("%d machine(s) of group %s failed or rolled back, and its error budget is %d; the last: %s",
-		failures, g.Name, g.ErrorBudget, last.Text), true
+	machines := "machines"
+	if failures == 1 {
+		machines = "machine"
+	}
+	return fmt.Sprintf("%d %s of group %s failed or rolled back, and its error budget is %d; the last: %s",
+		failures, machines, g.Name, g.ErrorBudget, last.Text), true
 }

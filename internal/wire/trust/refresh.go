@@ -90,7 +90,7 @@ func (r *refresh) checkRoot() error {
 func (r *refresh) checkExpiry(name string, expires time.Time) error {
 	if r.set.RefTime.After(expires) {
 		return fault.New(fault.Expired, "%s expired at %s, and it is %s", name, expires.UTC().Format(time.RFC3339), r.set.RefTime.UTC().Format(time.RFC3339)).
-			WithHint("Check the clock. If it is right, the repository must be signed again: `conifer repository refresh`.")
+			WithHint("Check the clock. If it is right, sign the repository again: `conifer repository refresh` (with --targets or --root for those).")
 	}
 	return nil
 }

@@ -16,10 +16,11 @@ import (
 
 // View is what a repository says, all of it verified and in force.
 type View struct {
-	RootVersion    int64
-	TargetsVersion int64
-	Expires        time.Time // the first moment at which a part of it is no longer in force
-	targets        map[string]*metadata.TargetFiles
+	RootVersion     int64
+	SnapshotVersion int64
+	TargetsVersion  int64
+	Expires         time.Time // the first moment at which a part of it is no longer in force
+	targets         map[string]*metadata.TargetFiles
 }
 
 func newView(set *trustedmetadata.TrustedMetadata) *View {
@@ -30,7 +31,10 @@ func newView(set *trustedmetadata.TrustedMetadata) *View {
 			expires = t
 		}
 	}
-	return &View{RootVersion: set.Root.Signed.Version, TargetsVersion: targets.Version, Expires: expires, targets: targets.Targets}
+	return &View{
+		RootVersion: set.Root.Signed.Version, SnapshotVersion: set.Snapshot.Signed.Version, TargetsVersion: targets.Version,
+		Expires: expires, targets: targets.Targets,
+	}
 }
 
 // Target is one file that the targets role vouches for.

@@ -9,7 +9,7 @@ import (
 
 // Events lists what happened to a machine, the newest first, at most limit of them.
 func (s *Store) Events(ctx context.Context, app, machine string, limit int) ([]store.Event, error) {
-	var events []store.Event
+	events := []store.Event{}
 	err := each(ctx, s.reader, func(rows *sql.Rows) error {
 		e := store.Event{App: app, Machine: machine}
 		var at int64
@@ -26,7 +26,7 @@ func (s *Store) Events(ctx context.Context, app, machine string, limit int) ([]s
 
 // Activity lists what was done, the newest first, at most limit entries.
 func (s *Store) Activity(ctx context.Context, limit int) ([]store.Activity, error) {
-	var entries []store.Activity
+	entries := []store.Activity{}
 	err := each(ctx, s.reader, func(rows *sql.Rows) error {
 		var a store.Activity
 		var at int64
