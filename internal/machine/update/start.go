@@ -20,7 +20,7 @@ func (e Started) apply(t *turn) {
 	onTarget := e.Running.RootHash == t.s.Target.RootHash
 	switch {
 	case t.s.Phase != Idle && onTarget:
-		t.startedOnTarget(e)
+		t.startedOnTarget()
 	case t.unawares(e):
 		t.s.Target = Target{Release: e.Running}
 		t.s.BootID, t.s.Baseline, t.s.Reason = "", nil, ""
@@ -65,8 +65,9 @@ func (t *turn) startedIdle(e Started) {
 	}
 }
 
-// startedOnTarget goes on with a target that runs.
-func (t *turn) startedOnTarget(e Started) {
+// startedOnTarget goes on with a target that runs. One that was being committed is committed again, even when its entry
+// has no counter any more: what a cut has left of the old name must go too.
+func (t *turn) startedOnTarget() {
 	switch t.s.Phase {
 	case Installing, Installed, Rebooting:
 		t.enter(Trial)
@@ -74,10 +75,6 @@ func (t *turn) startedOnTarget(e Started) {
 		// The power was cut before the entry of an unwanted release was gone, and it booted.
 		t.s.Reason = t.s.Failed[t.s.Target.Version].Why
 		t.enter(RollingBack)
-	case Committing:
-		if entry, ok := e.Entries[e.Running.Version]; ok && !entry.Counted {
-			t.commitDone()
-		}
 	}
 }
 
