@@ -34,7 +34,18 @@ func (d *demo) buildReleases(ctx context.Context) error {
 		return err
 	}
 	for line := range strings.Lines(diff) {
-		d.timeline.say("factory", "%s", strings.TrimRight(line, "\n"))
+		if line = strings.TrimSpace(line); line != "" {
+			d.timeline.say("factory", "%s", shorten(line))
+		}
 	}
 	return nil
+}
+
+// shorten cuts the CVE ids of a package where they would fill the screen; `conifer image diff` shows more.
+func shorten(line string) string {
+	const width = 170
+	if len(line) <= width {
+		return line
+	}
+	return line[:strings.LastIndexByte(line[:width], ' ')] + " …"
 }

@@ -59,6 +59,10 @@ func Open(ctx context.Context, o Options) (*Fleet, error) {
 }
 
 func (f *Fleet) start(ctx context.Context) (err error) {
+	// The keys' first repository holds the root that the images trust; this fleet's begins as a copy of it.
+	if err := os.CopyFS(f.Repository(), os.DirFS(filepath.Join(f.Keys, "first"))); err != nil {
+		return err
+	}
 	if f.Lab, err = lab.Open(ctx, f.Folder, f.Tools); err != nil {
 		return err
 	}
