@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"conifer.dev/conifer/internal/fault"
+	"conifer.dev/conifer/internal/machine/dm"
 	"conifer.dev/conifer/internal/machine/update"
 	"conifer.dev/conifer/internal/wire/release"
 )
@@ -85,6 +86,30 @@ func readRunning(root string) (update.Release, error) {
 		return update.Release{}, fault.New(fault.Invalid, "the kernel command line has the roothash %q", running.RootHash)
 	}
 	return running, nil
+}
+
+// rootDevice is what conifer-initrd calls the verified root.
+const rootDevice = "root"
+
+// checkEnforced asks the kernel for the root hash that dm-verity enforces. A machine whose root is another one than its
+// command line says is not what it claims to be, and reports of it would be wrong.
+func checkEnforced(rootHash string, table func(string) ([]dm.Target, error)) error {
+	targets, err := table(rootDevice)
+	if err != nil {
+		return fault.New(fault.Unsupported, "read which root hash is enforced: %w", err).
+			WithHint("The agent runs on machines that conifer-initrd has started.")
+	}
+	if len(targets) != 1 {
+		return fault.New(fault.Untrusted, "the root device has %d targets, want one of dm-verity", len(targets))
+	}
+	enforced, err := dm.VerityHash(targets[0])
+	if err != nil {
+		return err
+	}
+	if enforced != rootHash {
+		return fault.New(fault.Untrusted, "the kernel enforces root hash %s, the command line says %s", enforced, rootHash)
+	}
+	return nil
 }
 
 // assignment finds the last value of name.

@@ -15,6 +15,7 @@ import (
 
 	"github.com/coreos/go-systemd/v22/daemon"
 
+	"conifer.dev/conifer/internal/machine/dm"
 	"conifer.dev/conifer/internal/machine/folder"
 	"conifer.dev/conifer/internal/machine/health"
 	"conifer.dev/conifer/internal/machine/slots"
@@ -29,6 +30,9 @@ type Names struct{ MachineID, Server, Group string }
 func Main(ctx context.Context, c Config, log *slog.Logger) error {
 	id, err := ReadIdentity("/")
 	if err != nil {
+		return err
+	}
+	if err := checkEnforced(id.Running.RootHash, dm.Table); err != nil {
 		return err
 	}
 	a, err := assemble(c, id, log)

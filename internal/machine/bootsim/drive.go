@@ -15,12 +15,15 @@ type Agent func(m *Machine) error
 // maxBoots is more than any update needs, with two cuts and three tries of a broken release.
 const maxBoots = 20
 
-// Drive boots the machine and runs the agent until it has nothing to do. A cut of the power that was asked for with
-// Power.CutAt is part of it; onCut is called when it happened, with the power still off, and may ask for another one
-// after it calls Power.Restore. Other errors end the drive.
+// Drive runs the agent until it has nothing to do, and boots the machine whenever it is off or wants a reboot. A cut of
+// the power that was asked for with Power.CutAt is part of it; onCut is called when it happened, with the power
+// still off, and may ask for another one after it calls Power.Restore. Other errors end the drive.
 func Drive(m *Machine, agent Agent, onCut func()) error {
 	for range maxBoots {
-		err := m.Boot()
+		var err error
+		if m.Version == "" {
+			err = m.Boot()
+		}
 		if err == nil {
 			err = agent(m)
 		}
@@ -32,6 +35,7 @@ func Drive(m *Machine, agent Agent, onCut func()) error {
 		case !errors.Is(err, ErrReboot):
 			return err
 		}
+		m.Version = ""
 	}
-	return fmt.Errorf("the agent is not done after %d boots; %s runs; boot entries: %s", maxBoots, m.Version, m.ESP.Describe())
+	return fmt.Errorf("the agent is not done after %d boots; boot entries: %s", maxBoots, m.ESP.Describe())
 }

@@ -34,7 +34,7 @@ type image struct{ b []byte }
 func (i *image) WriteAt(p []byte, offset int64) (int, error) { return copy(i.b[offset:], p), nil }
 
 // opBlocks is the number of blocks of one operation.
-const opBlocks = 8
+const opBlocks = 4
 
 // NewRelease makes a release with a root of so many blocks, different for every version, with blocks that shrink,
 // blocks that do not, and zeros.

@@ -223,6 +223,14 @@ func (f *Folder) Put(name string, content []byte) {
 	f.names[name], f.durable[name] = n, n
 }
 
+// Drop removes a file durably, without a write.
+func (f *Folder) Drop(name string) {
+	f.power.mu.Lock()
+	defer f.power.mu.Unlock()
+	delete(f.names, name)
+	delete(f.durable, name)
+}
+
 // Describe lists the files with their sizes, for messages.
 func (f *Folder) Describe() string {
 	infos, err := f.List()

@@ -71,9 +71,10 @@ func TestTheSimulationFindsForgottenSyncs(t *testing.T) {
 // someStopFails looks for a stop after which the machine does not boot or not complete. It begins at the last write.
 func someStopFails(t *testing.T, spoil func(st *storage)) bool {
 	t.Helper()
-	for at := 127; at >= 40; at-- {
+	for i := range 180 {
+		sc, at := scenarios[i%2*3], 180-i // good and superseded
 		for _, loss := range []faultdisk.Loss{faultdisk.LoseAll, faultdisk.HalfFirst, faultdisk.HalfSecond} {
-			w := newWorld(t, scenarios[0], uint64(at))
+			w := newWorld(t, sc, uint64(at))
 			w.agent.open = func(m *bootsim.Machine) (*slots.Slots, folder.Folder, error) {
 				st := &storage{disk: m.Disk, esp: m.ESP, vars: m.Var, part: func(_ int, d slots.Disk) slots.Disk { return d }}
 				spoil(st)

@@ -12,15 +12,21 @@ import (
 // Entry is the boot entry of one release. A cut during a rename may leave it under several names.
 type Entry struct {
 	Version   string
-	Counted   bool // on trial: the name has a counter
+	Counted   bool // a name with a counter is there: on trial, or a cut has left Commit unfinished
 	TriesLeft int  // of a counted entry
 	TriesDone int
 	SizeBytes int64
 	Names     []string // file names, the one that counts first
 }
 
+// committed reports whether the file that counts has no counter.
+func (e *Entry) committed() bool {
+	name, ok := parseEntryName(e.Names[0])
+	return ok && !name.counted
+}
+
 // bootable reports whether systemd-boot would choose the entry.
-func (e *Entry) bootable() bool { return !e.Counted || e.TriesLeft > 0 }
+func (e *Entry) bootable() bool { return e.committed() || e.TriesLeft > 0 }
 
 // entryFile is one file of a boot entry.
 type entryFile struct {
@@ -79,10 +85,12 @@ func merge(group []entryFile) Entry {
 		}
 		return cmp.Or(cmp.Compare(b.SizeBytes, a.SizeBytes), cmp.Compare(a.left, b.left), cmp.Compare(a.Name, b.Name))
 	})
-	first := group[0]
-	e := Entry{Version: first.version, Counted: first.counted, TriesLeft: first.left, TriesDone: first.done, SizeBytes: first.SizeBytes}
+	e := Entry{Version: group[0].version, SizeBytes: group[0].SizeBytes}
 	for _, f := range group {
 		e.Names = append(e.Names, f.Name)
+		if f.counted && !e.Counted {
+			e.Counted, e.TriesLeft, e.TriesDone = true, f.left, f.done
+		}
 	}
 	return e
 }

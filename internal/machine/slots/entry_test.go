@@ -34,6 +34,26 @@ func TestEntriesAreInTheOrderOfTheBootLoader(t *testing.T) {
 	}
 }
 
+func TestEntriesTellWhatACommitHasLeft(t *testing.T) {
+	cases := map[string][]string{
+		"both names":     {"conifer_1.1.0+2-1.efi", "conifer_1.1.0.efi"},
+		"the old, empty": {"conifer_1.1.0+2-1.efi=empty", "conifer_1.1.0.efi"},
+		"the new, empty": {"conifer_1.1.0+2-1.efi", "conifer_1.1.0.efi=empty"},
+	}
+	for name, files := range cases {
+		_, s := running(t, files...)
+		for _, want := range []bool{true, false} {
+			got, err := s.Entries()
+			if err != nil || len(got) != 1 || got[0].Counted != want {
+				t.Errorf("%s: %+v, %v; want counted %v", name, got, err, want)
+			}
+			if err := s.Commit("1.1.0"); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+	}
+}
+
 // fileCase is what an operation makes of the files in EFI/Linux while 1.1.0 runs from slot B and 1.0.0 is in slot A.
 type fileCase struct {
 	name   string

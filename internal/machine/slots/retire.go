@@ -51,7 +51,7 @@ func (s *Slots) checkCommitted(what string) error {
 	case e == nil:
 		return fault.New(fault.Conflict, "%s: the running release %s has no boot entry", what, version).
 			WithHint("Copy its UKI to /efi/EFI/Linux/%s.", entryName{version: version})
-	case e.Counted:
+	case !e.committed():
 		return fault.New(fault.Conflict, "%s: the running release %s is on trial", what, version).
 			WithHint("Wait until it is committed.")
 	}
@@ -92,7 +92,7 @@ func (s *Slots) checkRemovable(version string) error {
 	if err != nil {
 		return err
 	}
-	if own != nil && !own.Counted {
+	if own != nil && own.committed() {
 		return fault.New(fault.Conflict, "%s: it runs and is committed", what)
 	}
 	other, err := s.entry(s.Info(s.Other()).Version)
