@@ -7,7 +7,6 @@ import (
 	"io"
 	"log/slog"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -219,7 +218,7 @@ func (w *crashWorld) check() error {
 		return err
 	}
 	for _, info := range state {
-		if strings.HasPrefix(info.Name, markPrefix) {
+		if info.Name == markerFile {
 			markers = append(markers, info.Name)
 		}
 	}
