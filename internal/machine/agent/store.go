@@ -1,24 +1,21 @@
 package agent
 
 import (
-	"errors"
-	"io/fs"
 	"log/slog"
-	"strings"
 
 	"conifer.dev/conifer/internal/fault"
 	"conifer.dev/conifer/internal/machine/folder"
 	"conifer.dev/conifer/internal/machine/update"
 )
 
-// The files in the state folder. The marker of a trial names the version in its own name, so that conifer-trial.timer
-// can tell by a condition (trial-%A) whether it is the running release that is on trial.
+// The files in the state folder. While the marker is there, conifer-trial.timer reboots a machine whose agent does not
+// decide about the release that runs.
 const (
-	stateFile      = "state.json"
-	damagedFile    = "state.json.damaged"
-	markPrefix     = "trial-"
-	stateLimit     = 1 << 20
-	markerContents = "The agent removes this file when it has decided about the release.\n"
+	stateFile   = "state.json"
+	damagedFile = "state.json.damaged"
+	markerFile  = "trial"
+	stateLimit  = 1 << 20
+	markerLimit = 256
 )
 
 // Store keeps the state of the machine.
@@ -55,38 +52,22 @@ func (s *Store) Save(state update.State) error {
 	return folder.Replace(s.folder, stateFile, state.Encode())
 }
 
-// Mark makes the marker of a trial the only one; without a version there is none.
+// Mark makes the marker of a trial, which holds the version; without a version it removes the marker.
 func (s *Store) Mark(version string) error {
-	infos, err := s.folder.List()
-	if err != nil {
-		return folder.Classify("list markers", err)
-	}
-	want := markPrefix + version
-	there, stale := false, []string{}
-	for _, info := range infos {
-		switch {
-		case version != "" && info.Name == want:
-			there = true
-		case strings.HasPrefix(info.Name, markPrefix):
-			stale = append(stale, info.Name)
+	there, err := folder.Read(s.folder, markerFile, markerLimit)
+	missing := fault.Is(err, fault.NotFound)
+	switch {
+	case err != nil && !missing && !fault.Is(err, fault.Corrupt):
+		return err
+	case version == "" && missing:
+		return nil
+	case version == "":
+		if err := s.folder.Remove(markerFile); err != nil {
+			return folder.Classify("remove the trial marker", err)
 		}
-	}
-	if version != "" && !there {
-		if err := folder.Replace(s.folder, want, []byte(markerContents)); err != nil {
-			return err
-		}
-	}
-	return s.remove(stale)
-}
-
-func (s *Store) remove(names []string) error {
-	for _, name := range names {
-		if err := s.folder.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return folder.Classify("remove marker", err)
-		}
-	}
-	if len(names) == 0 {
+		return folder.Classify("remove the trial marker", s.folder.Sync())
+	case string(there) == version+"\n":
 		return nil
 	}
-	return folder.Classify("remove marker", s.folder.Sync())
+	return folder.Replace(s.folder, markerFile, []byte(version+"\n"))
 }

@@ -9,7 +9,7 @@ type Effect interface{ effect() }
 type (
 	// Save makes the state durable.
 	Save struct{}
-	// Mark makes the trial marker name a version, durably; an empty version removes the marker.
+	// Mark makes the trial marker, which names the version, or removes it for an empty one; durably.
 	Mark struct{ Version string }
 	// Check asks the service for an offer.
 	Check struct{ Manual bool }

@@ -50,9 +50,9 @@ func (s State) Wake() (time.Duration, bool) {
 	return wake, found
 }
 
-// checks reports whether the service is polled in this phase. It is polled even where its answer cannot
-// change anything, because a poll also says that the machine lives.
-func (s State) checks() bool { return s.Phase != Rebooting && s.Phase != RollingBack }
+// checks reports whether the service is polled in this phase. During an installation and a trial it is not, as it takes
+// a poll for the end of a download, and one of the new version for its success.
+func (s State) checks() bool { return s.Phase == Idle || s.Phase == Installed || s.Phase == Retiring }
 
 // lockMoves reports whether the lock is to be asked for or given back.
 func (s State) lockMoves() bool {

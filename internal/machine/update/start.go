@@ -158,19 +158,21 @@ func (t *turn) left() {
 const maxLosses = 3
 
 // entryLost ends an update whose boot entry vanished, as FAT may do when power is cut. This says nothing about
-// the release: it is installed again when it is offered again.
+// the release, so the code of the report is one that services take for passing: it is installed again when it is
+// offered again.
 func (t *turn) entryLost() {
 	version := t.s.Target.Version
 	if t.s.Lost.Version != version {
 		t.s.Lost = Loss{Version: version}
 	}
 	t.s.Lost.Times++
-	why := "its boot entry is gone from the ESP"
-	t.problem(version, fault.Corrupt, why)
-	t.report(Report{Type: eventUpdate, Result: resultError, Code: fault.Corrupt.OmahaCode(), Version: version})
+	kind, why := fault.Unavailable, "its boot entry is gone from the ESP"
 	if t.s.Lost.Times >= maxLosses {
-		t.fail(version, fmt.Sprintf("%s, for the %d. time", why, t.s.Lost.Times))
+		kind, why = fault.Corrupt, fmt.Sprintf("its boot entry vanished %d times from the ESP", t.s.Lost.Times)
+		t.fail(version, why)
 	}
+	t.problem(version, kind, why)
+	t.report(Report{Type: eventUpdate, Result: resultError, Code: kind.OmahaCode(), Version: version})
 	t.enter(Retiring)
 }
 

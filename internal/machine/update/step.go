@@ -51,11 +51,15 @@ func (t *turn) plan() {
 	t.planCheck()
 }
 
-// planMark keeps the marker that lets conifer-trial.timer end a trial whose agent never decides. It is there
-// before the boot entry is, and until the entry is committed or gone. As it names the version, it means nothing to
-// the release that runs meanwhile.
+// planMark keeps the marker that lets conifer-trial.timer end a trial whose agent never decides. It is there before
+// the reboot into a trial, and until the release is committed or left; not earlier, because the timer looks at it in
+// every boot, and a machine that only downloads must not be rebooted.
 func (t *turn) planMark() {
-	want := t.s.Target.Version
+	want := ""
+	switch t.s.Phase {
+	case Rebooting, Trial, Committing, RollingBack:
+		want = t.s.Target.Version
+	}
 	if t.s.Live.Synced && t.s.Live.Marked == want {
 		return
 	}

@@ -136,6 +136,9 @@ func (w *world) step(e Event) {
 	if !bytes.Equal(w.disk, w.state.Encode()) {
 		w.t.Fatal("a durable change was not saved")
 	}
+	if wake, ok := w.state.Wake(); ok && wake <= w.now {
+		w.t.Fatalf("the loop would spin at %s in phase %s", w.now, w.state.Phase)
+	}
 	for version := range w.state.Failed {
 		w.failed[version] = true
 	}
