@@ -59,7 +59,7 @@ type initrdModules struct {
 // built into the kernel needs no file; what it does not know at all is an error.
 func (t *moduleTables) choose(wishes []string) (*initrdModules, error) {
 	chosen := &initrdModules{}
-	probed := map[string]bool{}
+	var probed []string
 	for _, wish := range wishes {
 		how, name, _ := strings.Cut(wish, " ")
 		if !slices.Contains([]string{"load", "probe", "carry"}, how) {
@@ -73,9 +73,11 @@ func (t *moduleTables) choose(wishes []string) (*initrdModules, error) {
 			return nil, fault.New(fault.NotFound, "the kernel has no module %s", name)
 		}
 		chosen.files = append(append(chosen.files, file), t.needs[file]...)
-		probed[name] = how == "probe"
-		if how == "load" {
+		switch how {
+		case "load":
 			chosen.load = append(chosen.load, name)
+		case "probe":
+			probed = append(probed, name)
 		}
 	}
 	slices.Sort(chosen.files)
@@ -84,13 +86,17 @@ func (t *moduleTables) choose(wishes []string) (*initrdModules, error) {
 	return chosen, nil
 }
 
-func (m *initrdModules) tables(t *moduleTables, probed map[string]bool) {
+// tables cuts depmod's tables down to the chosen files. Aliases stand in the order of the wishes, which is the
+// order in which the initrd tries drivers.
+func (m *initrdModules) tables(t *moduleTables, probed []string) {
 	for _, file := range m.files {
 		m.dep += fmt.Sprintf("%s: %s\n", file, strings.Join(t.needs[file], " "))
 	}
-	for _, alias := range t.aliases {
-		if fields := strings.Fields(alias); len(fields) == 3 && probed[fields[2]] {
-			m.aliases += alias + "\n"
+	for _, name := range probed {
+		for _, alias := range t.aliases {
+			if fields := strings.Fields(alias); len(fields) == 3 && fields[2] == name {
+				m.aliases += alias + "\n"
+			}
 		}
 	}
 }

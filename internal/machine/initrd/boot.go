@@ -42,7 +42,7 @@ func Main() {
 		time.Sleep(readingTime)
 		unix.Reboot(unix.LINUX_REBOOT_CMD_RESTART)
 	}
-	say(levelInfo, "root %x is open after %s", b.options.rootHash, time.Since(began).Round(time.Millisecond))
+	say(levelNotice, "root %x is open after %s", b.options.rootHash, time.Since(began).Round(time.Millisecond))
 	err := handOver()
 	say(levelAlert, "cannot start %s: %v", systemd, err)
 	unix.Sync()
@@ -76,8 +76,8 @@ func (b *boot) run() error {
 
 // Levels of syslog, as /dev/kmsg takes them. With "quiet" only the alert reaches the console.
 const (
-	levelAlert = 1
-	levelInfo  = 6
+	levelAlert  = 1
+	levelNotice = 5
 )
 
 // say writes to the kernel's log, which the journal keeps and every console shows.

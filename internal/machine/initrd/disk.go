@@ -93,13 +93,10 @@ func ofType(kind gpt.GUID) func(gpt.Entry) bool {
 	return func(e gpt.Entry) bool { return e.Type == kind }
 }
 
-// findRoot waits for a disk with both partitions of the root, and loads drivers while it waits.
+// findRoot waits for a disk with both partitions of the root, and loads one driver after the other until it is there.
 func (b *boot) findRoot() error {
 	unreadable := map[string]error{}
-	for end := time.Now().Add(deviceTimeout); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
-		if err := b.loadDrivers(); err != nil {
-			return err
-		}
+	for end := time.Now().Add(deviceTimeout); time.Now().Before(end); {
 		names, err := b.system.disks()
 		if err != nil {
 			return err
@@ -110,6 +107,13 @@ func (b *boot) findRoot() error {
 			} else if err != nil {
 				unreadable[name] = err
 			}
+		}
+		loaded, err := b.loadDriver()
+		if err != nil {
+			return err
+		}
+		if !loaded {
+			time.Sleep(5 * time.Millisecond)
 		}
 	}
 	return b.noRoot(unreadable)

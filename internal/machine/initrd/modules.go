@@ -95,15 +95,19 @@ func (m *modules) load(name string) error {
 	return nil
 }
 
-// matching lists the modules for a device.
-func (m *modules) matching(modalias string) []string {
-	var names []string
+// nextFor is the first module, in the order of the aliases, that is not loaded and is for one of the devices.
+func (m *modules) nextFor(modaliases []string) (name string, ok bool) {
 	for _, alias := range m.aliases {
-		if ok, _ := path.Match(alias[0], modalias); ok {
-			names = append(names, alias[1])
+		if m.loaded[m.paths[alias[1]]] {
+			continue
+		}
+		for _, device := range modaliases {
+			if match, _ := path.Match(alias[0], device); match {
+				return alias[1], true
+			}
 		}
 	}
-	return names
+	return "", false
 }
 
 // loadModules loads what every machine needs. The drivers of the disk come when findRoot looks for it.
@@ -117,24 +121,29 @@ func (b *boot) loadModules() (err error) {
 	return errors.Join(err, failed)
 }
 
-// loadDrivers loads modules for all devices that are there now; devices behind a bus appear only after it.
-func (b *boot) loadDrivers() error {
+// loadDriver loads one module for the devices that are there now, the likeliest to have the root first, and reports
+// whether there was one. Devices behind a bus appear only after its own driver.
+func (b *boot) loadDriver() (bool, error) {
 	found, err := filepath.Glob(b.system.path("sys/bus/*/devices/*/modalias"))
 	if err != nil {
-		return err
+		return false, err
 	}
+	var modaliases []string
 	for _, file := range found {
 		text, err := os.ReadFile(file)
-		if err != nil {
-			continue // The device has gone.
-		}
-		for _, name := range b.modules.matching(strings.TrimSpace(string(text))) {
-			if err := b.modules.load(name); err != nil {
-				say(levelAlert, "load %s: %v", name, err)
-			}
+		if err == nil { // else the device has gone
+			modaliases = append(modaliases, strings.TrimSpace(string(text)))
 		}
 	}
-	return nil
+	name, ok := b.modules.nextFor(modaliases)
+	if !ok {
+		return false, nil
+	}
+	if err := b.modules.load(name); err != nil {
+		say(levelAlert, "load %s: %v", name, err)
+		b.modules.loaded[b.modules.paths[name]] = true // Another driver may do.
+	}
+	return true, nil
 }
 
 // insertModule gives one file to the kernel. ENODEV is a driver that found nothing to do.

@@ -100,7 +100,7 @@ func (b *boot) makeVar() error {
 	if err := b.modules.load("loop"); err != nil {
 		return err
 	}
-	say(levelInfo, "making /var on %s", b.disk.name)
+	say(levelNotice, "making /var on %s", b.disk.name)
 	repart := exec.Command("/usr/bin/systemd-repart", "--dry-run=no", "--pretty=no", "/dev/"+b.disk.name)
 	repart.Env = []string{"PATH=/usr/bin:/usr/sbin", "TMPDIR=/run"}
 	repart.SysProcAttr = &syscall.SysProcAttr{Chroot: newRoot}
@@ -154,5 +154,6 @@ func mountWritable() error {
 	return mountAll([]mount{
 		{"etc", newRoot + "/etc", "overlay", unix.MS_NOSUID | unix.MS_NODEV, layers},
 		{home, newRoot + "/root", "", unix.MS_BIND, ""},
+		{"tmpfs", newRoot + "/tmp", "tmpfs", unix.MS_NOSUID | unix.MS_NODEV, "mode=1777,size=50%,nr_inodes=1m"},
 	})
 }
