@@ -25,7 +25,7 @@ func follow(ctx context.Context, t *timeline, m *fleet.Machine) {
 		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(700 * time.Millisecond):
+		case <-time.After(time.Second):
 		}
 	}
 }

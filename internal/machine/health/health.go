@@ -70,8 +70,12 @@ func (f Facts) complaint(baseline []string) string {
 }
 
 // unsettled reports whether a unit is on its way up or down. Once the system is up, a job that a timer started is
-// no reason to wait, unless it is being restarted.
+// no reason to wait, unless it is being restarted. A device is "tentative" for ever when something mounts it that udev
+// did not announce, as the initrd does with the root; whoever needs a device waits for it as a unit of its own.
 func (u Unit) unsettled(up bool) bool {
+	if strings.HasSuffix(u.Name, ".device") {
+		return false
+	}
 	switch u.Active {
 	case "activating":
 		return !up || !u.Oneshot || u.Restarts > 0 || strings.HasPrefix(u.Sub, "auto-restart")

@@ -28,6 +28,7 @@ func TestComplaints(t *testing.T) {
 		{"in rescue mode", Facts{System: "maintenance"}, "the system is maintenance"},
 		{"the unit that holds it up", Facts{System: "starting", Units: []Unit{unit("app.service", "activating", "start")}}, "app.service is activating"},
 		{"a restart loop", Facts{System: "running", Units: []Unit{unit("app.service", "activating", "auto-restart")}}, "auto-restart"},
+		{"a mounted device without udev", Facts{System: "running", Units: []Unit{unit("dev-mapper-root.device", "activating", "tentative")}}, ""},
 		{"a timer's job", Facts{System: "running", Units: []Unit{{Name: "fstrim.service", Active: "activating", Sub: "start", Oneshot: true}}}, ""},
 		{"a job that is restarted", Facts{System: "running", Units: []Unit{{Name: "x.service", Active: "activating", Sub: "start", Oneshot: true, Restarts: 1}}}, "x.service"},
 		{"no service", Facts{System: "running", Unreachable: "no route"}, "cannot be reached: no route"},
