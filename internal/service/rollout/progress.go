@@ -58,6 +58,8 @@ func (p Progress) Runs(version string) Progress {
 // is over when the machine asks again; a reboot that is pending, and an end, stay until the next offer.
 func (p Progress) Checked(offer string) Progress {
 	switch {
+	case offer != "" && offer == p.Target && p.State == Installed:
+		return p // it asks once more before it reboots
 	case offer != "":
 		return Progress{State: Offered, Version: p.Version, Target: offer}
 	case p.State == Offered || p.State == Downloading || p.State == Downloaded:

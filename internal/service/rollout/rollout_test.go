@@ -172,6 +172,16 @@ func TestAnUpdateInItsStates(t *testing.T) {
 	step("by hand", p.Runs("0.9.0"), Progress{State: Idle, Version: "0.9.0"})
 }
 
+func TestAMachineThatAsksBeforeItsRebootStaysInstalled(t *testing.T) {
+	p := Progress{State: Installed, Version: "1", Target: "2"}
+	if got := p.Checked("2"); got != p {
+		t.Errorf("offered the same again: %+v", got)
+	}
+	if got := p.Checked("3"); got.State != Offered || got.Target != "3" {
+		t.Errorf("offered another: %+v", got)
+	}
+}
+
 func TestAnAbandonedDownloadIsIdle(t *testing.T) {
 	for _, s := range []State{Offered, Downloading, Downloaded} {
 		if got := (Progress{State: s, Version: "1", Target: "2"}).Checked(""); got != (Progress{State: Idle, Version: "1"}) {
