@@ -38,6 +38,7 @@ func (e CheckAnswered) apply(t *turn) {
 		t.s.Problem = nil // the service answers again
 	}
 	if !t.decides() {
+		t.s.Live.Unheard = true
 		return
 	}
 	t.s.Live.Declined = ""

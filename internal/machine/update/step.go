@@ -37,6 +37,9 @@ func (t *turn) enter(p Phase) {
 	t.s.Live.Removed = false
 	t.s.Live.Rechecked = false
 	if p == Idle {
+		if t.s.Live.Unheard {
+			t.s.Live.Check.Due, t.s.Live.Unheard = t.Elapsed, false
+		}
 		t.s.Target, t.s.Previous, t.s.BootID, t.s.Baseline, t.s.Reason = Target{}, "", "", nil, ""
 	}
 }

@@ -108,6 +108,7 @@ type Live struct {
 	Report Task // sending reports
 
 	Manual    bool   // a person asked for the next check
+	Unheard   bool   // an answer came when nothing could be decided; ask again as soon as it can
 	Rechecked bool   // the service was asked once more after the installation
 	Removed   bool   // the entry of the release that is left is gone
 	Marked    string // the version that the trial marker names
