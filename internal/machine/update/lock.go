@@ -1,5 +1,11 @@
 package update
 
+import "time"
+
+// lockPause is the longest pause between two questions for a lock that others hold. It is short, because a cluster is
+// patched no faster than its machines take turns.
+const lockPause = 30 * time.Second
+
 // planLock asks for the reboot lock where a reboot is next, and gives it back where none is. That it may be
 // held is remembered before it is asked for, so that it is given back whatever happens.
 func (t *turn) planLock() {
@@ -32,7 +38,7 @@ func (e LockDenied) apply(t *turn) {
 	if t.s.Phase == Installed {
 		t.s.Live.Waiting = "the reboot lock: " + shorten(e.Why)
 	}
-	t.failed(&t.s.Live.Lock)
+	t.failedUpTo(&t.s.Live.Lock, lockPause)
 }
 
 func (LockReleased) apply(t *turn) {
