@@ -19,7 +19,7 @@ type Timing struct {
 }
 
 // QuickTiming suits emulated machines.
-var QuickTiming = Timing{Poll: "10s", Deadline: "4m", Settle: "5s"}
+var QuickTiming = Timing{Poll: "10s", Deadline: "150s", Settle: "5s"}
 
 // quadlet is the application of every machine: one container, started by systemd through podman.
 const quadlet = `[Unit]
