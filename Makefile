@@ -4,7 +4,7 @@ SHELL := /bin/bash
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/conifer
 PROGRAMS := conifer conifer-server conifer-cluster conifer-agent conifer-initrd
 
-.PHONY: demo test check test-slow build deps tools clean-cache $(PROGRAMS:%=bin/%)
+.PHONY: demo test check test-slow bench-boot build deps tools clean-cache $(PROGRAMS:%=bin/%)
 
 demo: deps build tools ## the main job: three machines update themselves and back out of two bad releases
 	go run ./test/demo -bin bin $(if $(KEEP),-keep)
@@ -17,6 +17,9 @@ check: ## the quick inner loop: format, vet, and the tests of what needs no mach
 
 test-slow: ## the long soak: reproducible images, fuzzing of every decoder
 	./check slow
+
+bench-boot: build tools ## CPU seconds from reset to "agent ready", into bench/boot.md
+	go run ./bench/boot
 
 build: $(PROGRAMS:%=bin/%) ## the programs, static, into bin/
 

@@ -12,11 +12,10 @@ import (
 	"conifer.dev/conifer/internal/factory/image"
 )
 
-// newImage is the noun image: the operating system as the factory builds it.
-func newImage(c *command) *cobra.Command {
-	noun := &cobra.Command{Use: "image", Short: "Build images of the operating system"}
-	noun.AddCommand(newImageBuild(c), newImageTools(c))
-	return noun
+// imageNoun is `conifer image`: the operating system as the factory builds it.
+func imageNoun(c *command) *cobra.Command {
+	return parent("image", "Build and compare images of the operating system",
+		newImageBuild(c), newImageTools(c), imageDiff(c), imageSBOM(c))
 }
 
 func newImageBuild(c *command) *cobra.Command {

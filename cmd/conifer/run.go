@@ -10,7 +10,9 @@ import (
 )
 
 // nouns makes the commands below `conifer`, in the order of a release's path.
-var nouns = []func(*command) *cobra.Command{newImage}
+var nouns = []func(*command) *cobra.Command{
+	imageNoun, keyNoun, repositoryNoun, releaseNoun, payloadNoun, appNoun, channelNoun, groupNoun, machineNoun,
+}
 
 // command is what every noun works with: the world, and the flags that belong to all of them.
 type command struct {

@@ -50,7 +50,7 @@ var table = [...]meaning{
 	Busy:         {"busy", 409, 1, 1},
 	Unavailable:  {"unavailable", 503, 9, 1},
 	Untrusted:    {"untrusted", 403, 12, 1},
-	Expired:      {"expired", 403, 12, 1},
+	Expired:      {"expired", 403, 2, 1}, // the repository was not refreshed: no release is at fault
 	Corrupt:      {"corrupt", 422, 10, 1},
 	Exhausted:    {"exhausted", 507, 16, 1},
 	Unsupported:  {"unsupported", 501, 21, 1},

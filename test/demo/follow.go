@@ -18,21 +18,21 @@ func follow(ctx context.Context, t *timeline, m *fleet.Machine) {
 		case err != nil && !silent && ctx.Err() == nil:
 			silent = true
 			t.say(m.Name, "does not answer (%s before)", last.Phase)
-		case err == nil && (silent || s.Phase != last.Phase || s.Version != last.Version || s.Waiting != last.Waiting):
+		case err == nil && (silent || s.Phase != last.Phase || s.Running.Version != last.Running.Version || s.WaitsFor != last.WaitsFor):
 			silent = false
-			t.say(m.Name, "%s, %s%s", s.Version, s.Phase, waiting(s))
+			t.say(m.Name, "%s, %s%s", s.Running.Version, s.Phase, waiting(s))
 			last = s
 		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(700 * time.Millisecond):
+		case <-time.After(time.Second):
 		}
 	}
 }
 
 func waiting(s fleet.Status) string {
-	if s.Waiting == "" {
+	if s.WaitsFor == "" {
 		return ""
 	}
-	return ": " + s.Waiting
+	return ": " + s.WaitsFor
 }

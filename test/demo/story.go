@@ -21,6 +21,7 @@ type options struct {
 type demo struct {
 	options
 	timeline *timeline
+	factory  *fleet.Factory
 	fleet    *fleet.Fleet
 	releases map[string]string // version -> release folder
 
@@ -28,20 +29,27 @@ type demo struct {
 	published time.Time // when 1.1.0 was published
 	patched   time.Time // when the last machine ran it
 	failures  []string
+
+	transferred map[string]int64 // version -> bytes
 }
 
 // The versions of the story.
+var (
+	asReleased = fleet.AsReleased.Version
+	withFixes  = fleet.WithFixes.Version
+	neverWell  = fleet.NeverWell.Version
+	neverBoots = fleet.NeverBoots.Version
+)
+
+// Limits that nothing in the story should come near, even under emulation.
 const (
-	asReleased  = "1.0.0" // Debian stable as released
-	withFixes   = "1.1.0" // the same with security fixes and updates
-	neverWell   = "1.2.0" // boots, but its container runtime is broken
-	neverBoots  = "1.3.0" // has no init: does not reach user space
 	bootLimit   = 10 * time.Minute
 	updateLimit = 15 * time.Minute
 )
 
 func run(ctx context.Context, o options) error {
-	d := &demo{options: o, timeline: newTimeline(os.Stdout)}
+	d := &demo{options: o, timeline: newTimeline(os.Stdout),
+		factory: &fleet.Factory{Source: ".", Binaries: o.binaries, Cache: o.cache, Talk: os.Stderr}}
 	if d.folder == "" {
 		d.folder = filepath.Join(o.cache, "demo", time.Now().UTC().Format("20060102-150405"))
 	}

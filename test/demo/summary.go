@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"text/tabwriter"
 	"time"
 
@@ -22,8 +24,8 @@ func (d *demo) summary(out io.Writer) {
 	}
 	w.Flush()
 	fmt.Fprintf(out, "\nfrom publishing %s to the last machine patched: %s\n", withFixes, d.patched.Sub(d.published).Round(time.Second))
-	for _, usage := range d.transferred {
-		fmt.Fprintf(out, "transferred of %s: %s\n", usage.name, cli.Bytes(usage.bytes))
+	for _, version := range slices.Sorted(maps.Keys(d.transferred)) {
+		fmt.Fprintf(out, "the service sent of %s: %s\n", version, cli.Bytes(d.transferred[version]))
 	}
 	fmt.Fprintf(out, "the whole demo: %s\n", d.timeline.at())
 	if len(d.failures) == 0 {

@@ -11,12 +11,12 @@ import (
 
 // bootMachines starts the service, the cluster program and three machines that run 1.0.0.
 func (d *demo) bootMachines(ctx context.Context) error {
-	tools, err := d.command(ctx, "image", "tools")
+	tools, err := d.factory.Tools(ctx)
 	if err != nil {
 		return err
 	}
 	d.fleet, err = fleet.Open(ctx, fleet.Options{
-		Folder: d.folder, Binaries: d.binaries, Tools: strings.TrimSpace(tools), Keys: d.keys(), Commands: d.timeline,
+		Folder: d.folder, Binaries: d.binaries, Tools: tools, Keys: d.factory.Keys(), Commands: d.timeline,
 	})
 	if err != nil {
 		return err
@@ -63,7 +63,7 @@ func (d *demo) patchAlpha(ctx context.Context) error {
 	}
 	for _, m := range d.fleet.Machines[1:] {
 		s, err := m.Peek(ctx)
-		d.hold(err == nil && s.Version == asReleased, "%s (group %s) still runs %s while alpha tries %s", m.Name, m.Group, asReleased, withFixes)
+		d.hold(err == nil && s.Running.Version == asReleased, "%s (group %s) still runs %s while alpha tries %s", m.Name, m.Group, asReleased, withFixes)
 	}
 	return nil
 }
@@ -109,7 +109,7 @@ func (d *demo) backOut(ctx context.Context, version string) error {
 	if err != nil {
 		return err
 	}
-	d.hold(after.OSVersion == withFixes && after.Slot == before.Slot, "%s runs %s from slot %s again", first.Name, withFixes, after.Slot)
+	d.hold(after.OSVersion == withFixes && after.Slot() == before.Slot(), "%s runs %s from slot %s again", first.Name, withFixes, after.Slot())
 	d.hold(after.BootID != before.BootID, "%s did reboot into %s and back", first.Name, version)
 	d.hold(!strings.Contains(after.Entries, version), "no boot entry of %s is left on %s", version, first.Name)
 	return d.offeredToNobody(ctx, version, others)
@@ -128,7 +128,7 @@ func (d *demo) offeredToNobody(ctx context.Context, version string, others []*fl
 	time.Sleep(3 * time.Second) // let each agent ask and be answered
 	for _, m := range d.fleet.Machines {
 		s, err := m.Peek(ctx)
-		d.hold(err == nil && s.Phase == "idle" && s.Version == withFixes, "%s asks and is not offered %s", m.Name, version)
+		d.hold(err == nil && s.Phase == "idle" && s.Running.Version == withFixes, "%s asks and is not offered %s", m.Name, version)
 	}
 	for _, channel := range []string{"stable", "alpha"} {
 		if err := d.fleet.Promote(ctx, channel, withFixes); err != nil {

@@ -2,36 +2,27 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"conifer.dev/conifer/internal/wire/release"
-	"conifer.dev/conifer/test/fleet"
 	"conifer.dev/conifer/test/lab"
 )
 
 // rolledBack waits until the service has heard of the rollback and halted the release.
 func (d *demo) rolledBack(ctx context.Context, version string) error {
 	return lab.Await(ctx, version+" to be rolled back and halted", updateLimit, func(ctx context.Context) (bool, string) {
-		out, err := d.command(ctx, "--server", d.fleet.ServerURL(), "--token-file", d.fleet.TokenFile(),
-			"release", "show", version, "--app", fleet.App, "--arch", "amd64", "--json")
+		halted, reason, err := d.fleet.Halted(ctx, version)
 		if err != nil {
 			return false, err.Error()
 		}
-		var shown struct {
-			Halted bool   `json:"halted"`
-			Reason string `json:"halt_reason"`
+		if halted {
+			d.timeline.say("service", "%s is halted: %s", version, reason)
 		}
-		if err := json.Unmarshal([]byte(out), &shown); err != nil {
-			return false, err.Error()
-		}
-		if shown.Halted {
-			d.timeline.say("service", "%s is halted: %s", version, shown.Reason)
-		}
-		return shown.Halted, "not halted"
+		return halted, "not halted"
 	})
 }
 
@@ -51,18 +42,19 @@ func (d *demo) verify(ctx context.Context) error {
 			return err
 		}
 		d.hold(facts.OSVersion == withFixes, "%s: the mounted root is %s", m.Name, facts.OSVersion)
-		d.hold(facts.Slot == "B", "%s: it runs from slot %s", m.Name, facts.Slot)
-		d.hold(facts.RootHash == want.Root.Hash && facts.KernelHash == want.Root.Hash,
-			"%s: dm-verity's root hash is the signed one, %.16s…", m.Name, facts.RootHash)
-		d.hold(facts.Phase == "idle" && facts.Committed == withFixes, "%s: %s is committed, nothing is under way", m.Name, facts.Committed)
+		d.hold(facts.Slot() == "B", "%s: it runs from slot %s", m.Name, facts.Slot())
+		d.hold(facts.Running.RootHash == want.Root.Hash && facts.KernelHash == want.Root.Hash,
+			"%s: dm-verity's root hash is the signed one, %.16s…", m.Name, facts.Running.RootHash)
+		d.hold(facts.Phase == "idle" && facts.Newest == withFixes, "%s: %s is committed, nothing is under way", m.Name, facts.Newest)
 		d.hold(m.Web.Answers(), "%s: its application answers", m.Name)
 	}
 	out, err := d.fleet.Machines[0].Run(ctx, "podman ps --format '{{.Names}} {{.Status}}'")
 	if err != nil {
 		return err
 	}
-	d.timeline.say("machine-1", "podman says: %s", out)
-	return nil
+	d.timeline.say("machine-1", "podman says: %s", strings.TrimSpace(out))
+	d.transferred, err = d.fleet.Transferred(ctx)
+	return err
 }
 
 // overlap reports whether two machines were down at the same moment.

@@ -9,6 +9,7 @@ package fleet
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -16,6 +17,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"conifer.dev/conifer/internal/service/client"
 	"conifer.dev/conifer/test/lab"
 )
 
@@ -57,6 +59,10 @@ func Open(ctx context.Context, o Options) (*Fleet, error) {
 }
 
 func (f *Fleet) start(ctx context.Context) (err error) {
+	// The keys' first repository holds the root that the images trust; this fleet's begins as a copy of it.
+	if err := os.CopyFS(f.Repository(), os.DirFS(filepath.Join(f.Keys, "first"))); err != nil {
+		return err
+	}
 	if f.Lab, err = lab.Open(ctx, f.Folder, f.Tools); err != nil {
 		return err
 	}
@@ -129,6 +135,52 @@ func (f *Fleet) Repository() string { return filepath.Join(f.Folder, "repository
 func (f *Fleet) Publish(ctx context.Context, release string) error {
 	_, err := f.Conifer(ctx, "release", "publish", release, "--repository", f.Repository(), "--keys", f.Keys, "--upload")
 	return err
+}
+
+// Halted asks the service whether a release is halted, and why.
+func (f *Fleet) Halted(ctx context.Context, version string) (halted bool, reason string, err error) {
+	out, err := f.quietly().Conifer(ctx, "release", "show", version, "--app", App, "--arch", "amd64", "--json")
+	if err != nil {
+		return false, "", err
+	}
+	var shown struct {
+		Halted bool   `json:"halted"`
+		Reason string `json:"halt_reason"`
+	}
+	err = json.Unmarshal([]byte(out), &shown)
+	return shown.Halted, shown.Reason, err
+}
+
+// quietly is the same fleet without the echo of commands, for questions that are asked again and again.
+func (f *Fleet) quietly() *Fleet {
+	quiet := *f
+	quiet.Commands = nil
+	return &quiet
+}
+
+// Transferred is how many bytes the service has sent of each release, by version.
+func (f *Fleet) Transferred(ctx context.Context) (map[string]int64, error) {
+	token, err := client.ReadToken(f.TokenFile())
+	if err != nil {
+		return nil, err
+	}
+	c, err := client.New(f.ServerURL(), token)
+	if err != nil {
+		return nil, err
+	}
+	uses, err := c.FileUsage(ctx)
+	if err != nil {
+		return nil, err
+	}
+	sent := map[string]int64{}
+	for _, use := range uses {
+		version := "metadata"
+		if parts := strings.Split(use.Path, "/"); len(parts) == 4 {
+			version = parts[2]
+		}
+		sent[version] += use.Bytes
+	}
+	return sent, nil
 }
 
 // Promote points a channel at a version.

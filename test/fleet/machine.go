@@ -56,14 +56,41 @@ func (f *Fleet) NewMachine(ctx context.Context, s MachineSpec) (*Machine, error)
 
 // Status is the part of `conifer-agent status --json` that the demo and the tests look at.
 type Status struct {
-	Phase     string `json:"phase"`
-	Version   string `json:"version"`   // running
-	RootHash  string `json:"root_hash"` // of the running root, as the kernel's dm-verity has it
-	Slot      string `json:"slot"`      // A or B
-	Committed string `json:"committed"` // newest committed version
-	BootID    string `json:"boot_id"`
-	Waiting   string `json:"waiting"` // what it waits for, in words
-	Error     string `json:"error"`
+	Phase    string `json:"state"`
+	Summary  string `json:"summary"`
+	WaitsFor string `json:"waits_for"`
+	Running  struct {
+		Version  string `json:"version"`
+		RootHash string `json:"root_hash"`
+	} `json:"running"`
+	Newest   string `json:"newest_committed"`
+	Progress *struct {
+		DoneBytes  int64 `json:"done_bytes"`
+		TotalBytes int64 `json:"total_bytes"`
+	} `json:"progress"`
+	Slots []struct {
+		Slot    string `json:"slot"`
+		Running bool   `json:"running"`
+	} `json:"slots"`
+	MachineID string `json:"machine_id"`
+}
+
+// Slot is the slot that the machine runs from, A or B.
+func (s Status) Slot() string {
+	for _, slot := range s.Slots {
+		if slot.Running {
+			return slot.Slot
+		}
+	}
+	return "?"
+}
+
+// Done is how much of an installation is written, 0 to 1.
+func (s Status) Done() float64 {
+	if s.Progress == nil || s.Progress.TotalBytes == 0 {
+		return 0
+	}
+	return float64(s.Progress.DoneBytes) / float64(s.Progress.TotalBytes)
 }
 
 // Peek asks the agent over its metrics port, without logging in: cheap enough to ask every second.
@@ -95,6 +122,7 @@ type Facts struct {
 	Status
 	OSVersion  string // IMAGE_VERSION of the root that is mounted
 	KernelHash string // roothash= of the kernel's command line
+	BootID     string
 	Entries    string // boot entries on the ESP
 }
 
@@ -103,17 +131,18 @@ func (m *Machine) Inspect(ctx context.Context) (Facts, error) {
 	var facts Facts
 	out, err := m.Run(ctx, `. /usr/lib/os-release; echo "$IMAGE_VERSION"
 sed -n 's/.*roothash=\([0-9a-f]*\).*/\1/p' /proc/cmdline
+cat /proc/sys/kernel/random/boot_id
 ls /efi/EFI/Linux | tr '\n' ' '; echo
 conifer-agent status --json`)
 	if err != nil {
 		return facts, err
 	}
-	lines := strings.SplitN(out, "\n", 4)
-	if len(lines) < 4 {
+	lines := strings.SplitN(out, "\n", 5)
+	if len(lines) < 5 {
 		return facts, fmt.Errorf("%s answers %q", m.Name, out)
 	}
-	facts.OSVersion, facts.KernelHash, facts.Entries = lines[0], lines[1], strings.TrimSpace(lines[2])
-	return facts, json.Unmarshal([]byte(lines[3]), &facts.Status)
+	facts.OSVersion, facts.KernelHash, facts.BootID, facts.Entries = lines[0], lines[1], lines[2], strings.TrimSpace(lines[3])
+	return facts, json.Unmarshal([]byte(lines[4]), &facts.Status)
 }
 
 // Runs waits until the machine runs a version, has nothing under way, and its application answers.
@@ -123,7 +152,11 @@ func (m *Machine) Runs(ctx context.Context, version string, limit time.Duration)
 		if err != nil {
 			return false, ""
 		}
-		seen := fmt.Sprintf("%s in phase %s %s", s.Version, s.Phase, s.Error)
-		return s.Version == version && s.Phase == "idle" && m.Web.Answers(), seen
+		web := "its application answers"
+		if !m.Web.Answers() {
+			web = "its application is silent"
+		}
+		return s.Running.Version == version && s.Phase == "idle" && m.Web.Answers(),
+			fmt.Sprintf("it runs %s, %s (%s), %s", s.Running.Version, s.Phase, s.Summary, web)
 	})
 }

@@ -19,7 +19,7 @@ type Timing struct {
 }
 
 // QuickTiming suits emulated machines.
-var QuickTiming = Timing{Poll: "10s", Deadline: "4m", Settle: "5s"}
+var QuickTiming = Timing{Poll: "10s", Deadline: "150s", Settle: "5s"}
 
 // quadlet is the application of every machine: one container, started by systemd through podman.
 const quadlet = `[Unit]
@@ -50,14 +50,15 @@ exec 3<>/dev/tcp/127.0.0.1/%d
 // credentials is all that makes a fresh disk a member of this fleet.
 func (f *Fleet) credentials(name, group string, timing Timing) []lab.Credential {
 	return []lab.Credential{
-		{Name: "conifer.agent", Text: f.agentConfig(group, timing)},
+		{Name: "conifer.agent", Text: f.agentConfig(name, group, timing)},
 		{Name: "tmpfiles.extra", Text: f.tmpfiles(name)},
 	}
 }
 
-func (f *Fleet) agentConfig(group string, t Timing) string {
+func (f *Fleet) agentConfig(name, group string, t Timing) string {
 	return fmt.Sprintf(`server = "http://%s:%d"
 group = %q
+alias = %q
 poll_interval = %q
 poll_jitter = "1s"
 lock_url = "http://%s:%d"
@@ -66,7 +67,7 @@ listen = ":%d"
 [health]
 deadline = %q
 settle = %q
-`, lab.Host, f.serverPort, group, t.Poll, lab.Host, f.clusterPort, AgentPort, t.Deadline, t.Settle)
+`, lab.Host, f.serverPort, group, name, t.Poll, lab.Host, f.clusterPort, AgentPort, t.Deadline, t.Settle)
 }
 
 func (f *Fleet) tmpfiles(name string) string {

@@ -9,7 +9,7 @@ import (
 )
 
 // probeEvery is the resolution of an outage.
-const probeEvery = 250 * time.Millisecond
+const probeEvery = 500 * time.Millisecond
 
 // Outage is a time in which nothing answered.
 type Outage struct {

@@ -21,7 +21,7 @@ func Await(ctx context.Context, what string, limit time.Duration, condition func
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("await %s for %s: last seen: %s", what, limit, seen)
-		case <-time.After(500 * time.Millisecond):
+		case <-time.After(time.Second):
 		}
 	}
 }

@@ -81,3 +81,6 @@ func Cache(getenv func(string) string) (string, error) {
 	}
 	return "", fault.New(fault.Invalid, "neither XDG_CACHE_HOME nor HOME is set")
 }
+
+// Debs is the folder of a cache in which the installed packages' .deb files are kept.
+func Debs(cache string) string { return filepath.Join(cache, "packages", "cache", "apt", "archives") }

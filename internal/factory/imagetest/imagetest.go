@@ -23,7 +23,7 @@ func Write(dir, version string) error {
 	root := Root(version)
 	uki := append(Noise("uki "+version, 200_000), "quiet roothash="+hex.EncodeToString(hash[:])+" gpt\x00"...)
 	text, err := json.MarshalIndent(map[string]any{
-		"version": version, "arch": "amd64", "built_by": "imagetest",
+		"version": version, "arch": "amd64", "created": "2026-02-01T00:00:00Z", "built_by": "imagetest",
 		"root": map[string]any{"hash": hex.EncodeToString(hash[:]), "salt": "00ff", "size_bytes": len(root)},
 		"packages": []map[string]string{
 			{"name": "systemd", "version": "257.8-1", "source": "systemd"},

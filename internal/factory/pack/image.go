@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"conifer.dev/conifer/internal/fault"
 	"conifer.dev/conifer/internal/wire/release"
@@ -19,8 +20,10 @@ const ImageFileName = "image.json"
 
 // Image is what a release needs to know of an image; other fields of image.json are for other readers.
 type Image struct {
+	App      string            `json:"app"` // "": our own OS
 	Version  string            `json:"version"`
 	Arch     string            `json:"arch"`
+	Created  time.Time         `json:"created"` // of the packages; may be absent
 	Root     release.Root      `json:"root"`
 	Packages []release.Package `json:"packages"`
 

@@ -86,7 +86,7 @@ func assemble(out string, head []byte, data io.ReadSeeker) (*release.Payload, er
 		return nil, err
 	}
 	sum := sha256.New()
-	sizeBytes, err := writeAside(out, io.TeeReader(io.MultiReader(bytes.NewReader(head), data), sum))
+	sizeBytes, err := WriteFile(out, io.TeeReader(io.MultiReader(bytes.NewReader(head), data), sum))
 	if err != nil {
 		return nil, fmt.Errorf("write payload: %w", err)
 	}
@@ -95,26 +95,6 @@ func assemble(out string, head []byte, data io.ReadSeeker) (*release.Payload, er
 		Name: filepath.Base(out), SizeBytes: sizeBytes, SHA256: hex.EncodeToString(sum.Sum(nil)),
 		ManifestSizeBytes: int64(len(head)), ManifestSHA256: hex.EncodeToString(headSum[:]),
 	}, nil
-}
-
-// writeAside writes r to a temporary file, syncs it and renames it to path.
-func writeAside(path string, r io.Reader) (sizeBytes int64, err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
-	if err != nil {
-		return 0, err
-	}
-	defer os.Remove(f.Name())
-	defer f.Close()
-	if sizeBytes, err = io.Copy(f, r); err != nil {
-		return 0, err
-	}
-	if err := f.Chmod(0o644); err != nil {
-		return 0, err
-	}
-	if err := f.Sync(); err != nil {
-		return 0, err
-	}
-	return sizeBytes, os.Rename(f.Name(), path)
 }
 
 // compress appends the data of one source to staged, and returns its target.

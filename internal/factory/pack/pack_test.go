@@ -71,6 +71,18 @@ func TestCreateReleaseMakesAWholeFolder(t *testing.T) {
 	}
 }
 
+func TestCreatedIsTheImagesUnlessGiven(t *testing.T) {
+	for want, given := range map[string]time.Time{"2026-02-01T00:00:00Z": {}, "2023-11-14T22:13:20Z": created} {
+		i, err := OpenImage(image(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := i.release(given).Created.Format(time.RFC3339Nano); got != want {
+			t.Errorf("created %s, want %s", got, want)
+		}
+	}
+}
+
 func TestPayloadHoldsEveryKindAndDecodes(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "r")
 	r, err := CreateRelease(t.Context(), image(t), out, created, Options{}, quiet)

@@ -2,12 +2,10 @@ package pack
 
 import (
 	"bytes"
+	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -31,7 +29,8 @@ const (
 type Step func(name string, totalBytes int64) (count func(bytes int64), end func())
 
 // CreateRelease makes the folder out from the image folder dir. The folder appears only when it is whole, and a folder
-// that exists is left alone. App, arch and version of o come from the image when they are empty.
+// that exists is left alone. Application, architecture and version are the image's, and so is the time of creation
+// when created is zero, so that equal images give equal releases.
 func CreateRelease(ctx context.Context, dir, out string, created time.Time, o Options, step Step) (_ *release.Release, err error) {
 	if _, err := os.Lstat(out); !errors.Is(err, fs.ErrNotExist) {
 		return nil, fault.New(fault.Conflict, "%s exists already", out).WithHint("Remove it, or choose another folder.")
@@ -48,13 +47,7 @@ func CreateRelease(ctx context.Context, dir, out string, created time.Time, o Op
 		return nil, err
 	}
 	defer os.RemoveAll(aside)
-	if o.App == "" {
-		o.App = App
-	}
-	r := &release.Release{
-		Format: release.Format, App: o.App, Version: image.Version, Arch: image.Arch, Created: created.UTC().Truncate(time.Second),
-		Root: image.Root, Packages: sorted(image.Packages),
-	}
+	r := image.release(created)
 	if err := fill(ctx, aside, image, r, o, step); err != nil {
 		return nil, fmt.Errorf("create release %s: %w", r.Version, err)
 	}
@@ -62,6 +55,21 @@ func CreateRelease(ctx context.Context, dir, out string, created time.Time, o Op
 		return nil, err
 	}
 	return r, os.Rename(aside, out)
+}
+
+// release is what an image says of the release that is made from it. An image that does not know when it was
+// made gives the present time.
+func (i *Image) release(created time.Time) *release.Release {
+	if created.IsZero() {
+		created = i.Created
+	}
+	if created.IsZero() {
+		created = time.Now()
+	}
+	return &release.Release{
+		Format: release.Format, App: cmp.Or(i.App, App), Version: i.Version, Arch: i.Arch,
+		Created: created.UTC().Truncate(time.Second), Root: i.Root, Packages: sorted(i.Packages),
+	}
 }
 
 // sorted orders packages by name, as release.json has them.
@@ -80,7 +88,7 @@ func fill(ctx context.Context, dir string, image *Image, r *release.Release, o O
 	}
 	file := filepath.Join(dir, PayloadFileName)
 	plainBytes := sizeOf(r, release.KindRoot) + sizeOf(r, release.KindUKI)
-	o.Arch, o.Version = r.Arch, r.Version
+	o.App, o.Arch, o.Version = r.App, r.Arch, r.Version
 	count, end := step("compress payload", plainBytes)
 	o.Count = count
 	made, err := Make(ctx, sources, file, o)
@@ -139,52 +147,6 @@ func addArtifacts(ctx context.Context, dir string, image *Image, r *release.Rele
 	return nil
 }
 
-// linkAndDigest links from to to, copying between file systems, and returns the SHA-256 of what is there.
-func linkAndDigest(ctx context.Context, from, to string, count func(int64)) (string, error) {
-	if err := Link(from, to); err != nil {
-		return "", err
-	}
-	return Digest(ctx, to, count)
-}
-
-// Link makes to the same file as from, or a copy of it when they are on two file systems.
-func Link(from, to string) error {
-	if err := os.Link(from, to); err == nil {
-		return nil
-	}
-	f, err := os.Open(from)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	_, err = writeAside(to, f)
-	return err
-}
-
-// Digest returns the SHA-256 of a file in hex.
-func Digest(ctx context.Context, path string, count func(int64)) (string, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	sum, buf := sha256.New(), make([]byte, 1<<20)
-	for {
-		n, err := f.Read(buf)
-		sum.Write(buf[:n])
-		count(int64(n))
-		if err == io.EOF {
-			return hex.EncodeToString(sum.Sum(nil)), nil
-		}
-		if err == nil {
-			err = ctx.Err()
-		}
-		if err != nil {
-			return "", err
-		}
-	}
-}
-
 func sizeOf(r *release.Release, kind string) int64 {
 	a, err := r.Artifact(kind)
 	if err != nil {
@@ -199,7 +161,7 @@ func describe(dir string, r *release.Release) error {
 	if err != nil {
 		return err
 	}
-	if _, err := writeAside(filepath.Join(dir, release.FileName), bytes.NewReader(text)); err != nil {
+	if _, err := WriteFile(filepath.Join(dir, release.FileName), bytes.NewReader(text)); err != nil {
 		return err
 	}
 	var sums strings.Builder
@@ -207,6 +169,6 @@ func describe(dir string, r *release.Release) error {
 		fmt.Fprintf(&sums, "%s  %s\n", a.SHA256, a.Name)
 	}
 	fmt.Fprintf(&sums, "%s  %s\n", digest(text), release.FileName)
-	_, err = writeAside(filepath.Join(dir, SumsFileName), strings.NewReader(sums.String()))
+	_, err = WriteFile(filepath.Join(dir, SumsFileName), strings.NewReader(sums.String()))
 	return err
 }

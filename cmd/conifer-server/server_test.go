@@ -1,0 +1,160 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+
+	"conifer.dev/conifer/internal/cli"
+	"conifer.dev/conifer/internal/service/admin"
+	"conifer.dev/conifer/internal/service/client"
+)
+
+// watched is a stderr that tells when a line has come.
+type watched struct {
+	mu    sync.Mutex
+	text  bytes.Buffer
+	ready chan struct{}
+}
+
+func (w *watched) Write(b []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.text.Write(b)
+	if string(b) == "ready\n" {
+		close(w.ready)
+	}
+	return len(b), nil
+}
+
+func (w *watched) String() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.text.String()
+}
+
+// start runs the server as its command line says, on a free port, until stop is called.
+func start(t *testing.T, args ...string) (url string, stderr *watched, stop func() int) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	stderr = &watched{ready: make(chan struct{})}
+	ended := make(chan int, 1)
+	env := cli.Env{Args: append([]string{"--listen", "127.0.0.1:0"}, args...), Stdin: strings.NewReader(""), Stdout: io.Discard, Stderr: stderr}
+	go func() { ended <- Run(ctx, env) }()
+	select {
+	case <-stderr.ready:
+	case code := <-ended:
+		t.Fatalf("the server ended with exit code %d: %s", code, stderr)
+	}
+	address := regexp.MustCompile(`address=(\S+)`).FindStringSubmatch(stderr.String())
+	if address == nil {
+		t.Fatalf("no address in %s", stderr)
+	}
+	stop = sync.OnceValue(func() int {
+		cancel()
+		return <-ended
+	})
+	t.Cleanup(func() { stop() })
+	return "http://" + address[1], stderr, stop
+}
+
+func adminClient(t *testing.T, url, data string) *client.Client {
+	t.Helper()
+	token, err := client.ReadToken(filepath.Join(data, "admin.token"))
+	must(t, err)
+	c, err := client.New(url, token)
+	must(t, err)
+	return c
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestDevFromStartToStopAndAgain(t *testing.T) {
+	data := filepath.Join(t.TempDir(), "data")
+	url, stderr, stop := start(t, "--data", data, "--dev", "--config", filepath.Join(data, "none.toml"))
+	c := adminClient(t, url, data)
+	groups, err := c.Groups(t.Context(), "conifer-os")
+	must(t, err)
+	channels, err := c.Channels(t.Context(), "conifer-os")
+	must(t, err)
+	if len(groups) != 3 || len(channels) != 3 || groups[0].Name != "alpha" || groups[0].Channel != "alpha" {
+		t.Errorf("got %+v, %+v", groups, channels)
+	}
+	var second bytes.Buffer
+	env := cli.Env{Args: []string{"--data", data, "--config", "none.toml"}, Stdin: strings.NewReader(""), Stdout: &second, Stderr: &second}
+	if code := Run(t.Context(), env); code != 1 || !strings.Contains(second.String(), "another conifer-server works on") {
+		t.Errorf("a second server on the folder ended with exit code %d: %s", code, &second)
+	}
+	half := 50
+	_, err = c.SetGroup(t.Context(), "alpha", admin.GroupPatch{App: "conifer-os", Percent: &half})
+	must(t, err)
+	if code := stop(); code != 0 || !strings.Contains(stderr.String(), "stopping") {
+		t.Fatalf("exit code %d, %s", code, stderr)
+	}
+	if _, err := http.Get(url + "/healthz"); err == nil {
+		t.Error("the stopped server answers")
+	}
+
+	url, _, _ = start(t, "--data", data, "--dev", "--config", filepath.Join(data, "none.toml"))
+	groups, err = adminClient(t, url, data).Groups(t.Context(), "conifer-os")
+	must(t, err)
+	if len(groups) != 3 || groups[0].Percent != 50 {
+		t.Errorf("what was set is gone: %+v", groups)
+	}
+}
+
+func TestConfiguration(t *testing.T) {
+	folder := t.TempDir()
+	path := filepath.Join(folder, "server.toml")
+	must(t, os.WriteFile(path, []byte("log_format = \"json\"\ndata = \""+folder+"\"\n"), 0o644))
+	var out bytes.Buffer
+	env := cli.Env{Args: []string{"config", "--config", path}, Stdin: strings.NewReader(""), Stdout: &out, Stderr: &out}
+	if code := Run(t.Context(), env); code != 0 {
+		t.Fatalf("exit code %d: %s", code, &out)
+	}
+	for _, want := range []string{`listen = "127.0.0.1:8000"  # default`, `log_format = "json"  # ` + path, "max_upload_bytes = "} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("no %q in\n%s", want, &out)
+		}
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	data := t.TempDir()
+	wrong := filepath.Join(data, "wrong.toml")
+	must(t, os.WriteFile(wrong, []byte("lisen = \"x\"\n"), 0o644))
+	loud := filepath.Join(data, "loud.toml")
+	must(t, os.WriteFile(loud, []byte("log_format = \"loud\"\n"), 0o644))
+	none := filepath.Join(data, "none.toml")
+	cases := []struct {
+		args    []string
+		code    int
+		message string
+	}{
+		{[]string{"--config", wrong}, 2, `unknown key "lisen"`},
+		{[]string{"--config", loud}, 2, `log_format is "loud"`},
+		{[]string{"--config", none, "--database", "postgres://x"}, 1, "not sqlite:PATH"},
+		{[]string{"--config", none, "--bogus"}, 2, "unknown flag"},
+		{[]string{"--config", none, "surprise"}, 2, `"surprise"`},
+		{[]string{"--config", none, "--listen", "256.0.0.1:1"}, 1, "256.0.0.1"},
+	}
+	for _, c := range cases {
+		var out bytes.Buffer
+		env := cli.Env{Args: append([]string{"--data", data}, c.args...), Stdin: strings.NewReader(""), Stdout: &out, Stderr: &out}
+		if code := Run(t.Context(), env); code != c.code || !strings.Contains(out.String(), c.message) {
+			t.Errorf("%v: exit code %d, %s", c.args, code, &out)
+		}
+	}
+}

@@ -1,0 +1,182 @@
+package publish
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"path"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"conifer.dev/conifer/internal/fault"
+	"conifer.dev/conifer/internal/wire/trust"
+)
+
+// service is what an upload needs of the service, in memory. After every PUT it looks at itself as machines do.
+type service struct {
+	*testing.T
+	files   map[string][]byte
+	puts    []string
+	etags   bool
+	stopAt  string        // a PUT of this name fails
+	clients []trust.Cache // machines that have seen earlier states
+	initial []byte
+}
+
+func newService(t *testing.T) (*service, *Client) {
+	s := &service{T: t, files: map[string][]byte{}}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /v1/files/{name...}", s.get)
+	mux.HandleFunc("PUT /v1/files/{name...}", s.put)
+	server := httptest.NewServer(mux)
+	t.Cleanup(server.Close)
+	return s, NewClient(server.URL+"/", "secret")
+}
+
+func (s *service) get(w http.ResponseWriter, r *http.Request) {
+	b, ok := s.files[r.PathValue("name")]
+	if !ok {
+		w.WriteHeader(http.StatusNotFound)
+		return
+	}
+	if sum := sha256.Sum256(b); s.etags {
+		w.Header().Set("ETag", `"sha256:`+hex.EncodeToString(sum[:])+`"`)
+	}
+	w.Header().Set("Content-Length", strconv.Itoa(len(b)))
+	w.Write(b)
+}
+
+func (s *service) put(w http.ResponseWriter, r *http.Request) {
+	name := r.PathValue("name")
+	if r.Header.Get("Authorization") != "Bearer secret" {
+		w.WriteHeader(http.StatusUnauthorized)
+		io.WriteString(w, `{"kind": "unauthorized", "message": "wrong token", "hint": "See admin.token."}`)
+		return
+	}
+	b, err := io.ReadAll(r.Body)
+	sum := sha256.Sum256(b)
+	if err != nil || hex.EncodeToString(sum[:]) != r.Header.Get("X-Content-SHA256") || int64(len(b)) != r.ContentLength {
+		s.Errorf("PUT %s: %v, digest %x", name, err, sum)
+	}
+	if s.stopAt == path.Base(name) {
+		w.WriteHeader(http.StatusInsufficientStorage)
+		return
+	}
+	s.files[name] = b
+	s.puts = append(s.puts, path.Base(name))
+	s.checkClients(name)
+}
+
+// checkClients lets every machine refresh now: none may see an inconsistent repository.
+func (s *service) checkClients(after string) {
+	if s.files["metadata/timestamp.json"] == nil || s.initial == nil {
+		return
+	}
+	fetch := func(name string, maxBytes int64) ([]byte, error) {
+		b, ok := s.files[trust.Folder+name]
+		if !ok {
+			return nil, fault.New(fault.NotFound, "no %s", name)
+		}
+		return b, nil
+	}
+	for i, cache := range s.clients {
+		view, after2, err := trust.Refresh(s.initial, cache, fetch, today, today)
+		if err != nil {
+			s.Errorf("after PUT %s, machine %d: %v", after, i, err)
+			continue
+		}
+		for _, target := range view.Paths() {
+			if _, _, err := view.Release(target, s.files[target]); err != nil {
+				s.Errorf("after PUT %s, machine %d: %v", after, i, err)
+			}
+		}
+		if i > 0 { // the first machine is always new
+			s.clients[i] = after2
+		}
+	}
+}
+
+func TestUploadIsConsistentAtEveryMoment(t *testing.T) {
+	w := newWorkshop(t)
+	s, c := newService(t)
+	upload := func() {
+		t.Helper()
+		if err := w.Upload(t.Context(), c, quiet); err != nil {
+			t.Fatal(err)
+		}
+		_, cache, err := w.read(today)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.initial = cache["1.root.json"]
+		if s.clients == nil {
+			s.clients = []trust.Cache{nil}
+		}
+		s.clients = append(s.clients, cache)
+	}
+	upload()
+	w.publish("1.1.0")
+	upload()
+	for _, role := range []string{"timestamp", "targets", "root", "snapshot"} {
+		if _, err := w.Rotate(w.keys, role); err != nil {
+			t.Fatal(err)
+		}
+		w.reopen()
+		upload()
+	}
+	w.publish("1.2.0")
+	upload()
+	if len(s.clients) != 8 || s.files["conifer-os/amd64/1.2.0/full.payload"] == nil {
+		t.Errorf("%d machines, files %d", len(s.clients), len(s.files))
+	}
+	for name := range s.files {
+		if strings.HasSuffix(name, "disk.raw") {
+			t.Errorf("the disk image was uploaded: %s", name)
+		}
+	}
+}
+
+func TestUploadOrderAndWhatIsSkipped(t *testing.T) {
+	w := newWorkshop(t)
+	w.publish("1.1.0")
+	s, c := newService(t)
+	s.etags = true
+	s.stopAt = "full.payload"
+	if err := w.Upload(t.Context(), c, quiet); !fault.Is(err, fault.Exhausted) {
+		t.Fatalf("a full service: got %v", err)
+	}
+	before := []string{"conifer_1.1.0.efi", "conifer_1.1.0.root-amd64.raw", "conifer_1.1.0.root-amd64-verity.raw"}
+	if diff := cmp.Diff(before, s.puts); diff != "" {
+		t.Error(diff)
+	}
+	s.stopAt, s.puts = "", nil
+	metadata := []string{"2.targets.json", "2.snapshot.json", "timestamp.json", "1.root.json"}
+	for _, want := range [][]string{append([]string{"full.payload", "release.json"}, metadata...), metadata} {
+		if err := w.Upload(t.Context(), c, quiet); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, s.puts); diff != "" {
+			t.Error(diff)
+		}
+		s.puts = nil
+	}
+}
+
+func TestUploadSaysWhatTheServiceSaid(t *testing.T) {
+	w := newWorkshop(t)
+	_, c := newService(t)
+	c.token = "wrong"
+	err := w.Upload(t.Context(), c, quiet)
+	if !fault.Is(err, fault.Unauthorized) || !strings.Contains(err.Error(), "wrong token") || fault.HintOf(err) != "See admin.token." {
+		t.Errorf("got %v, hint %q", err, fault.HintOf(err))
+	}
+	nobody := NewClient("http://127.0.0.1:1", "")
+	if err := w.Upload(t.Context(), nobody, quiet); !fault.Is(err, fault.Unavailable) {
+		t.Errorf("no service: got %v", err)
+	}
+}

@@ -1,0 +1,271 @@
+package install_test
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+
+	"conifer.dev/conifer/internal/fault"
+	"conifer.dev/conifer/internal/machine/bootsim"
+	"conifer.dev/conifer/internal/machine/faultdisk"
+	"conifer.dev/conifer/internal/machine/update"
+)
+
+const (
+	rootBlocks = 32
+	ukiBytes   = 20_000
+	espBytes   = 256 << 10
+)
+
+// releases are made once: the first is what a machine is born with.
+var releases = sync.OnceValues(func() (map[string]*bootsim.Release, error) {
+	made := map[string]*bootsim.Release{}
+	for _, version := range []string{"1.0.0", "1.1.0", "1.1.5", "1.2.0"} {
+		r, err := bootsim.NewRelease(version, rootBlocks, ukiBytes)
+		if err != nil {
+			return nil, err
+		}
+		made[version] = r
+	}
+	return made, nil
+})
+
+func releaseOf(t testing.TB, version string) *bootsim.Release {
+	t.Helper()
+	made, err := releases()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return made[version]
+}
+
+// scenario is an update from 1.1.0 in slot B to 1.2.0 in slot A, which holds 1.0.0.
+type scenario struct {
+	name       string
+	unhealthy  bool // the release starts and is judged to be bad
+	broken     bool // the release does not start
+	superseded bool // slot A holds 1.1.5, enabled and never booted, which is newer than what runs
+}
+
+var scenarios = []scenario{{name: "good"}, {name: "unhealthy", unhealthy: true}, {name: "broken", broken: true}, {name: "superseded", superseded: true}}
+
+// world is a booted machine with the agent that is about to update it.
+type world struct {
+	*bootsim.Machine
+	agent *stepper
+	scenario
+}
+
+// newWorld makes a machine that runs 1.1.0 from slot B and wants 1.2.0.
+func newWorld(t testing.TB, sc scenario, seed uint64) *world {
+	t.Helper()
+	inA := releaseOf(t, "1.0.0")
+	if sc.superseded {
+		inA = releaseOf(t, "1.1.5")
+	}
+	m, err := bootsim.NewMachine(seed, inA, releaseOf(t, "1.1.0"), rootBlocks, espBytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if sc.superseded {
+		m.ESP.Drop("conifer_1.1.5.efi")
+	}
+	if err := m.Boot(); err != nil || m.Version != "1.1.0" {
+		t.Fatalf("%s boots: %v", m.Version, err)
+	}
+	if sc.superseded {
+		m.ESP.Put("conifer_1.1.5+3.efi", inA.UKI)
+	}
+	m.Broken["1.2.0"] = sc.broken
+	return &world{Machine: m, scenario: sc, agent: &stepper{target: releaseOf(t, "1.2.0"), unhealthy: sc.unhealthy}}
+}
+
+// check compares where the machine has ended with where it must.
+func (w *world) check() error {
+	state, err := loadState(w.Var)
+	if err != nil {
+		return err
+	}
+	names, err := w.files()
+	if err != nil {
+		return err
+	}
+	want, version := []string{"conifer_1.1.0.efi", "conifer_1.2.0.efi"}, "1.2.0"
+	bad := w.unhealthy || w.broken
+	if bad {
+		want, version = want[:1], "1.1.0"
+	}
+	_, failed := state.Failed["1.2.0"]
+	switch {
+	case w.Version != version || state.Newest != version || state.Phase != update.Idle:
+		return fmt.Errorf("%s runs, newest is %s, phase %s; want %s and idle", w.Version, state.Newest, state.Phase, version)
+	case w.agent.locked:
+		return errors.New("the reboot lock is still held")
+	case w.superseded && slices.Equal(names, []string{"conifer_1.1.5.efi", "conifer_1.2.0.efi"}):
+		// A cut booted the release that was there before, and it was good.
+	case !slices.Equal(names, want):
+		return fmt.Errorf("boot entries %v, want %v", names, want)
+	case failed != bad:
+		return fmt.Errorf("failed releases %v", state.Failed)
+	case !slices.ContainsFunc(w.agent.reports, func(r update.Report) bool { return r.Code == codeRolledBack }) == bad:
+		return fmt.Errorf("the service was told %+v", w.agent.reports)
+	}
+	return w.Boot() // once more, from what is durable
+}
+
+// codeRolledBack is the errorcode of a rollback; see ARCHITECTURE.md, "Between machine and service".
+const codeRolledBack = 44
+
+// files are the names on the EFI system partition.
+func (w *world) files() ([]string, error) {
+	infos, err := w.ESP.List()
+	var names []string
+	for _, info := range infos {
+		names = append(names, info.Name)
+	}
+	return names, err
+}
+
+// cut is one way to stop a machine: at a write, and perhaps at another one after it.
+type cut struct {
+	at, again int // again is counted from the first; 0 is none
+	loss      faultdisk.Loss
+	seed      uint64
+}
+
+// run updates a machine through the cuts. After each of them the machine must boot a whole release and complete.
+func (c cut) run(t testing.TB, sc scenario) error {
+	w := newWorld(t, sc, c.seed)
+	w.Power.CutAt(c.at, c.loss)
+	cuts := 0
+	err := bootsim.Drive(w.Machine, w.agent.run, func() {
+		w.Power.Restore()
+		if cuts++; cuts == 1 && c.again > 0 {
+			w.Power.CutAt(c.again, c.loss)
+		}
+	})
+	if err != nil {
+		return err
+	}
+	if cuts == 0 {
+		return errors.New("the cut was never reached")
+	}
+	return w.check()
+}
+
+// writesOf counts the writes of an update that nothing stops.
+func writesOf(t testing.TB, sc scenario) int {
+	t.Helper()
+	w := newWorld(t, sc, 1)
+	before := w.Power.Writes()
+	if err := bootsim.Drive(w.Machine, w.agent.run, func() { t.Fatal("the power was cut") }); err != nil {
+		t.Fatal(err)
+	}
+	writes := w.Power.Writes() - before
+	if err := w.check(); err != nil {
+		t.Fatal(err)
+	}
+	return writes
+}
+
+// wantStopPoints is the promise of the project's description.
+const wantStopPoints = 2000
+
+// TestEveryStopBootsAWholeSystemAndCompletes stops an update at every write, with every kind of loss. A stop point is
+// a write of a scenario together with what is lost there.
+func TestEveryStopBootsAWholeSystemAndCompletes(t *testing.T) {
+	var points, writes atomic.Int64
+	t.Run("scenarios", func(t *testing.T) {
+		for _, sc := range scenarios {
+			t.Run(sc.name, func(t *testing.T) {
+				t.Parallel()
+				n := writesOf(t, sc)
+				writes.Add(int64(n))
+				points.Add(int64(stopEverywhere(t, sc, n)))
+			})
+		}
+	})
+	t.Logf("%d stop points at %d writes", points.Load(), writes.Load())
+	if points.Load() < wantStopPoints {
+		t.Errorf("%d stop points, want at least %d", points.Load(), wantStopPoints)
+	}
+}
+
+func stopEverywhere(t *testing.T, sc scenario, writes int) (points int) {
+	for at := 1; at <= writes; at++ {
+		for _, loss := range faultdisk.Losses() {
+			c := cut{at: at, loss: loss, seed: uint64(at)}
+			if err := c.run(t, sc); err != nil {
+				t.Errorf("cut at write %d of %d, %v, seed %d: %v", at, writes, loss, c.seed, err)
+			}
+			points++
+		}
+	}
+	return points
+}
+
+// TestTwoCuts stops an update, and what follows it, at places drawn from seeds.
+func TestTwoCuts(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(400) {
+		rng := rand.New(rand.NewPCG(seed, 7))
+		sc := scenarios[rng.IntN(len(scenarios))]
+		c := cut{at: 1 + rng.IntN(140), again: 1 + rng.IntN(60), loss: faultdisk.Tear, seed: seed}
+		if err := c.run(t, sc); err != nil {
+			t.Errorf("%s: cuts at writes %d and %d more, seed %d: %v", sc.name, c.at, c.again, seed, err)
+		}
+	}
+}
+
+// TestEveryFailingWriteIsSurvived lets single writes fail, as a bad or full disk does. The agent goes on by itself, or ends
+// and is started again.
+func TestEveryFailingWriteIsSurvived(t *testing.T) {
+	t.Parallel()
+	for _, sc := range scenarios[:1] {
+		n := writesOf(t, sc)
+		for at := 1; at <= n; at++ {
+			w := newWorld(t, sc, uint64(at))
+			w.Power.FailAt(at, []syscall.Errno{syscall.EIO, syscall.ENOSPC}[at%2])
+			noCut := func() { t.Fatal("the power was cut") }
+			if err := bootsim.Drive(w.Machine, w.agent.run, noCut); err != nil && !strings.Contains(err.Error(), "write number") {
+				t.Errorf("%s: write %d of %d fails: %v", sc.name, at, n, err)
+			}
+			if err := bootsim.Drive(w.Machine, w.agent.run, noCut); err != nil {
+				t.Errorf("%s: after write %d of %d failed: %v", sc.name, at, n, err)
+			} else if err := w.check(); err != nil {
+				t.Errorf("%s: after write %d of %d failed: %v", sc.name, at, n, err)
+			}
+		}
+	}
+}
+
+// TestAFailingWriteOfAnInstallationIsNamed has every write of an installation fail, for both reasons.
+func TestAFailingWriteOfAnInstallationIsNamed(t *testing.T) {
+	t.Parallel()
+	whole := newSite(t)
+	before := whole.Power.Writes()
+	if err := whole.run(whole.rel); err != nil {
+		t.Fatal(err)
+	}
+	n := whole.Power.Writes() - before
+	for at := 1; at <= n; at++ {
+		for cause, kind := range map[syscall.Errno]fault.Kind{syscall.EIO: fault.Internal, syscall.ENOSPC: fault.Exhausted} {
+			s := newSite(t)
+			s.Power.FailAt(at, cause)
+			err := s.run(s.rel)
+			if !errors.Is(err, cause) || fault.KindOf(err) != kind || fault.HintOf(err) == "" {
+				t.Errorf("write %d of %d: kind %v, hint %q: %v", at, n, fault.KindOf(err), fault.HintOf(err), err)
+			}
+			if err := s.run(s.rel); err != nil {
+				t.Errorf("write %d of %d: the next attempt: %v", at, n, err)
+			}
+			s.checkEnabled()
+		}
+	}
+}

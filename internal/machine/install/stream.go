@@ -1,0 +1,173 @@
+package install
+
+import (
+	"context"
+	"errors"
+	"io"
+
+	"conifer.dev/conifer/internal/fault"
+	"conifer.dev/conifer/internal/wire/payload"
+)
+
+// Source gives the bytes of a payload from an offset to its end. An error of kind Unavailable, or of no kind, is
+// worth another attempt.
+type Source interface {
+	Open(ctx context.Context, offset int64) (io.ReadCloser, error)
+}
+
+// stream reads a payload at one place after the other, and opens the source again where it was cut.
+type stream struct {
+	ctx       context.Context
+	src       Source
+	retry     func(ctx context.Context, attempt int) error
+	sizeBytes int64 // of the whole payload
+
+	offset  int64
+	body    io.ReadCloser
+	fresh   bool // nothing was read since the source was opened
+	attempt int
+}
+
+// seek makes the next read start at offset. Going on where the last read ended costs no new request.
+func (s *stream) seek(offset int64) {
+	if offset != s.offset {
+		s.close()
+		s.offset = offset
+	}
+}
+
+func (s *stream) close() {
+	if s.body != nil {
+		s.body.Close()
+		s.body = nil
+	}
+}
+
+// read fills buf, whatever happens to the connection on the way.
+func (s *stream) read(buf []byte) error {
+	for len(buf) > 0 {
+		n, err := s.readSome(buf)
+		buf = buf[n:]
+		if err != nil && len(buf) > 0 {
+			if err := s.recover(err); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// readSome reads once, opening the source if need be. After an error the source is closed.
+func (s *stream) readSome(buf []byte) (int, error) {
+	if s.body == nil {
+		body, err := s.src.Open(s.ctx, s.offset)
+		if err != nil {
+			return 0, err
+		}
+		s.body, s.fresh = body, true
+	}
+	n, err := s.body.Read(buf)
+	if n > 0 {
+		s.offset += int64(n)
+		s.fresh, s.attempt = false, 0
+	}
+	if err != nil {
+		s.close()
+	}
+	return n, err
+}
+
+// recover decides whether a failed read is worth another attempt, and waits for it.
+func (s *stream) recover(cause error) error {
+	if s.ctx.Err() != nil {
+		return fault.New(fault.Canceled, "read payload at byte %d: %w", s.offset, context.Cause(s.ctx))
+	}
+	if cause == io.EOF && s.fresh {
+		return fault.New(fault.Corrupt, "payload ends at byte %d, want %d", s.offset, s.sizeBytes)
+	}
+	if kind := fault.KindOf(cause); kind != fault.Internal && kind != fault.Unavailable && kind != fault.Busy {
+		return fault.New(kind, "read payload at byte %d: %w", s.offset, cause)
+	}
+	if cause == io.EOF {
+		cause = io.ErrUnexpectedEOF
+	}
+	s.attempt++
+	if s.retry == nil {
+		return s.unavailable(cause)
+	}
+	if err := s.retry(s.ctx, s.attempt); err != nil {
+		return s.unavailable(errors.Join(cause, err))
+	}
+	return nil
+}
+
+func (s *stream) unavailable(cause error) error {
+	return fault.New(fault.Unavailable, "read payload at byte %d: %w", s.offset, cause).
+		WithHint("The next attempt goes on from here.")
+}
+
+// finish is called after the last byte of a target was read. At the end of the payload nothing may follow.
+func (s *stream) finish() error {
+	if s.offset != s.sizeBytes || s.body == nil {
+		return nil
+	}
+	var more [1]byte
+	if n, _ := io.ReadFull(s.body, more[:]); n > 0 {
+		return fault.New(fault.Corrupt, "payload goes on after byte %d, where it should end", s.sizeBytes)
+	}
+	s.close()
+	return nil
+}
+
+// targetReader gives what the operations of a target write, as a stream.
+type targetReader struct {
+	stream   *stream
+	decoder  *payload.Decoder
+	ops      []payload.Op
+	dataFrom int64
+	meter    *meter
+
+	data, out, rest []byte
+}
+
+// Read implements io.Reader.
+func (r *targetReader) Read(p []byte) (int, error) {
+	for len(r.rest) == 0 {
+		if len(r.ops) == 0 {
+			if err := r.stream.finish(); err != nil {
+				return 0, err
+			}
+			return 0, io.EOF
+		}
+		if err := r.next(); err != nil {
+			return 0, err
+		}
+	}
+	n := copy(p, r.rest)
+	r.rest = r.rest[n:]
+	r.meter.add(int64(n))
+	return n, nil
+}
+
+// next decodes the next operation.
+func (r *targetReader) next() error {
+	op := r.ops[0]
+	r.ops = r.ops[1:]
+	r.data = sized(r.data, op.DataSizeBytes)
+	r.stream.seek(r.dataFrom + op.DataOffset)
+	if err := r.stream.read(r.data); err != nil {
+		return err
+	}
+	var err error
+	r.out, err = r.decoder.Decode(op, r.data, r.out)
+	r.rest = r.out
+	return err
+}
+
+// sized gives a buffer of n bytes, b when it is large enough.
+func sized(b []byte, n int64) []byte {
+	if int64(cap(b)) < n {
+		return make([]byte, n)
+	}
+	return b[:n]
+}

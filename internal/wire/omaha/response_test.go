@@ -1,0 +1,116 @@
+package omaha
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"conifer.dev/conifer/internal/fault"
+)
+
+func sampleOffer() Offer {
+	return Offer{
+		Version: "1.1.0", Codebases: []string{"http://127.0.0.1:8000/v1/files/conifer-os/amd64/1.1.0/"},
+		Payload: File{Name: "full.payload", SizeBytes: 12345, SHA256: strings.Repeat("ab", 32), SHA1: "I6DGNAOrJRUxPbCuLw+AITfiVMo="},
+		Extra:   []File{{Name: "oem.raw", SizeBytes: 7, SHA256: strings.Repeat("cd", 32)}},
+	}
+}
+
+func TestOfferOfAnotherServer(t *testing.T) {
+	r, err := ParseResponse(vector(t, "nebraska.response.xml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	app, err := r.App("{E96281A6-d1af-4bde-9a0a-97b76e56dc57}")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := app.UpdateCheck.Offer()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Offer{
+		Version: "4081.2.1", Codebases: []string{"https://images.example/amd64-usr/4081.2.1/"},
+		Payload: File{
+			Name: "os_update.gz", SizeBytes: 382137917, SHA1: "I6DGNAOrJRUxPbCuLw+AITfiVMo=",
+			SHA256: "b2d2c6dd4fe8e00afc4cc1c5c13fd1581d22364696" + "38ee90b4baeaebe00705b0",
+		},
+		Extra: []File{{Name: "oem-qemu.gz", SizeBytes: 2282, SHA256: "8ab630ee4079ecd5f8f512c05b44fec5e4f8db844db916c67c8d54a575cfe506"}},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestEncodedResponse(t *testing.T) {
+	check, err := sampleOffer().UpdateCheck()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := NewResponse("conifer", 3600)
+	r.Apps = []AppResponse{
+		{ID: "conifer-os", Status: StatusOK, Ping: &Ack{StatusOK}, UpdateCheck: check, Events: []Ack{{StatusOK}}},
+		{ID: "{other}", Status: StatusOK, UpdateCheck: NoUpdate(600)},
+		{ID: "stranger", Status: StatusUnknownApp},
+	}
+	text, err := r.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "offer.response.xml", text)
+	back, err := ParseResponse(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(r, back); diff != "" {
+		t.Error(diff)
+	}
+	offer, err := back.Apps[0].UpdateCheck.Offer()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(sampleOffer(), offer); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// What update_engine 0.4.10 treats as an invalid response is refused here too, so that the service cannot send it.
+func TestParseResponseRefuses(t *testing.T) {
+	good := string(vector(t, "offer.response.xml"))
+	cases := []struct{ name, old, new, message string }{
+		{"no codebase", `codebase="http://127.0.0.1:8000/v1/files/conifer-os/amd64/1.1.0/"`, "", "empty codebase"},
+		{"no package name", `name="full.payload"`, `name=""`, "name or size"},
+		{"no size", `size="12345"`, `size="0"`, "name or size"},
+		{"no post-install action", `event="postinstall"`, `event="update"`, "no post-install action"},
+		{"short digest", `sha256="q6ur`, `sha256="`, "base64"},
+		{"digests that differ", strings.Repeat("ab", 32), strings.Repeat("ef", 32), "in its package"},
+		{"no version", `manifest version="1.1.0"`, `manifest`, "no manifest with version"},
+		{"another protocol", `protocol="3.0"`, `protocol="3.1"`, `protocol is "3.1"`},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			if !strings.Contains(good, c.old) {
+				t.Fatalf("%q is not in the vector", c.old)
+			}
+			_, err := ParseResponse([]byte(strings.Replace(good, c.old, c.new, 1)))
+			if !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), c.message) {
+				t.Errorf("got %v, want Invalid with %q", err, c.message)
+			}
+		})
+	}
+}
+
+func TestNoOffer(t *testing.T) {
+	if _, err := NoUpdate(0).Offer(); !fault.Is(err, fault.NotFound) {
+		t.Errorf("got %v", err)
+	}
+	if _, err := NewResponse("conifer", 0).App("x"); !fault.Is(err, fault.NotFound) {
+		t.Errorf("got %v", err)
+	}
+	bad := sampleOffer()
+	bad.Payload.SHA256 = "abc"
+	if _, err := bad.UpdateCheck(); !fault.Is(err, fault.Invalid) {
+		t.Errorf("got %v", err)
+	}
+}
