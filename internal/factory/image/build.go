@@ -121,6 +121,9 @@ func (b *builder) assemble(context.Context) (err error) {
 			return fmt.Errorf("lay overlay %s: %w", overlay, err)
 		}
 	}
+	if err := checkLibraries(b.tree.folder); err != nil {
+		return err
+	}
 	return b.listPackages()
 }
 

@@ -98,6 +98,9 @@ func (b *builder) finishVerity(hash []byte) error {
 	if _, err := f.WriteAt(uuid, superblockUUIDOffset); err != nil {
 		return err
 	}
+	if err := f.Chmod(0o644); err != nil {
+		return err
+	}
 	info, err := f.Stat()
 	if err != nil {
 		return err
