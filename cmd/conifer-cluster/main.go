@@ -3,17 +3,6 @@
 // operate it is docs/ops/cluster.md. It never takes a lock away from a machine by itself.
 package main
 
-import (
-	"context"
-	"os"
-	"os/signal"
-	"syscall"
+import "conifer.dev/conifer/internal/cli"
 
-	"conifer.dev/conifer/internal/cli"
-)
-
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	os.Exit(Run(ctx, cli.OS()))
-}
+func main() { cli.Main(Run) }

@@ -2,17 +2,6 @@
 // releases, and steers the service. Each noun is one file; start with [Run].
 package main
 
-import (
-	"context"
-	"os"
-	"os/signal"
-	"syscall"
+import "conifer.dev/conifer/internal/cli"
 
-	"conifer.dev/conifer/internal/cli"
-)
-
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	os.Exit(Run(ctx, cli.OS()))
-}
+func main() { cli.Main(Run) }

@@ -2,13 +2,16 @@
 //
 // Start with [Env], which a test fills with buffers, and [Exit], which turns an error into a message on
 // stderr and an exit code (0 done, 1 failed, 2 wrong usage). [Progress] shows long work. Results go to
-// Stdout, talk to Stderr; nothing in here ends the process.
+// Stdout, talk to Stderr; only [Main] ends the process.
 package cli
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
+	"syscall"
 
 	"conifer.dev/conifer/internal/fault"
 )
@@ -25,6 +28,14 @@ type Env struct {
 // OS is the real world.
 func OS() Env {
 	return Env{Args: os.Args[1:], Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv}
+}
+
+// Main is a program's main function: it runs the command in the real world, ends its context at an interrupt or
+// SIGTERM, and exits with its code.
+func Main(run func(context.Context, Env) int) {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	os.Exit(run(ctx, OS()))
 }
 
 // Exit reports err for program on Stderr, with its hint on a line of its own, and returns the exit code.

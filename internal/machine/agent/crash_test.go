@@ -28,26 +28,7 @@ const (
 	espBytes   = 256 << 10
 )
 
-var releases = sync.OnceValues(func() (map[string]*bootsim.Release, error) {
-	made := map[string]*bootsim.Release{}
-	for _, version := range []string{"1.0.0", "1.1.0", "1.2.0"} {
-		r, err := bootsim.NewRelease(version, rootBlocks, ukiBytes)
-		if err != nil {
-			return nil, err
-		}
-		made[version] = r
-	}
-	return made, nil
-})
-
-func releaseOf(t testing.TB, version string) *bootsim.Release {
-	t.Helper()
-	made, err := releases()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return made[version]
-}
+var releases = bootsim.Releases{RootBlocks: rootBlocks, UKIBytes: ukiBytes}
 
 // scenario is an update from 1.1.0 in slot B to 1.2.0 in slot A, which holds 1.0.0.
 type scenario struct {
@@ -121,12 +102,12 @@ type crashWorld struct {
 
 func newCrashWorld(t testing.TB, sc scenario, seed uint64) *crashWorld {
 	t.Helper()
-	m, err := bootsim.NewMachine(seed, releaseOf(t, "1.0.0"), releaseOf(t, "1.1.0"), rootBlocks, espBytes)
+	m, err := bootsim.NewMachine(seed, releases.Of("1.0.0"), releases.Of("1.1.0"), rootBlocks, espBytes)
 	if err != nil {
 		t.Fatal(err)
 	}
 	m.Broken["1.2.0"] = sc.broken
-	return &crashWorld{Machine: m, scenario: sc, out: &outside{target: releaseOf(t, "1.2.0")}}
+	return &crashWorld{Machine: m, scenario: sc, out: &outside{target: releases.Of("1.2.0")}}
 }
 
 // agent is a new process of the agent on the machine as it has booted.
@@ -139,13 +120,9 @@ func (w *crashWorld) agent(reboot func(context.Context) error) (*Agent, error) {
 	if err != nil {
 		return nil, err
 	}
-	made, err := releases()
-	if err != nil {
-		return nil, err
-	}
 	return &Agent{
 		Policy: update.Policy{PollInterval: time.Hour, PollJitter: time.Minute, Lock: true},
-		BootID: fmt.Sprint("boot-", w.BootID), Running: update.Release{Version: w.Version, RootHash: made[w.Version].Release.Root.Hash},
+		BootID: fmt.Sprint("boot-", w.BootID), Running: update.Release{Version: w.Version, RootHash: releases.Of(w.Version).Release.Root.Hash},
 		Store: NewStore(w.Var), Disk: disk, Service: w.out, Repository: w.out, Lock: w.out,
 		Health: fixedHealth{w.unhealthy && w.Version == "1.2.0"}, Reboot: reboot, Random: func() float64 { return 0.5 },
 		Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Notify: func(string) {},

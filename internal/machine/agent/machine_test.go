@@ -35,7 +35,7 @@ type machine struct {
 
 func newMachine(t *testing.T) *machine {
 	t.Helper()
-	m, err := bootsim.NewMachine(1, releaseOf(t, "1.0.0"), releaseOf(t, "1.1.0"), rootBlocks, espBytes)
+	m, err := bootsim.NewMachine(1, releases.Of("1.0.0"), releases.Of("1.1.0"), rootBlocks, espBytes)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,7 +45,7 @@ func newMachine(t *testing.T) *machine {
 	c.PollJitter = 0
 	c.Health.Deadline, c.Health.Settle, c.Health.Folder = time.Millisecond, 0, t.TempDir()
 	return &machine{
-		Machine: m, t: t, peers: p, root: p.publish(1, releaseOf(t, "1.2.0")), tuf: faultdisk.NewJournaled(m.Power, 1<<20),
+		Machine: m, t: t, peers: p, root: p.publish(1, releases.Of("1.2.0")), tuf: faultdisk.NewJournaled(m.Power, 1<<20),
 		config: c, socket: filepath.Join(t.TempDir(), "agent.sock"),
 	}
 }
@@ -89,7 +89,7 @@ func (m *machine) live(do func(a *Agent)) {
 		m.t.Fatal(err)
 	}
 	id := Identity{MachineID: "00112233445566778899aabbccddeeff", BootID: fmt.Sprint("boot-", m.BootID), Arch: "amd64"}
-	id.Running = update.Release{Version: m.Version, RootHash: releaseOf(m.t, m.Version).Release.Root.Hash}
+	id.Running = update.Release{Version: m.Version, RootHash: releases.Of(m.Version).Release.Root.Hash}
 	m.rebooted = make(chan struct{})
 	client := newClient()
 	defer client.CloseIdleConnections()
@@ -215,10 +215,10 @@ func TestADownloadThatIsCutGoesOn(t *testing.T) {
 	m := newMachine(t)
 	m.config.LockURL = ""
 	m.peers.offer = "1.2.0"
-	m.peers.cutAt = int64(len(releaseOf(t, "1.2.0").Payload)) * 2 / 3
+	m.peers.cutAt = int64(len(releases.Of("1.2.0").Payload)) * 2 / 3
 	m.power(func(a *Agent) {
 		m.untilRebooted()
-		size := int64(len(releaseOf(t, "1.2.0").Payload))
+		size := int64(len(releases.Of("1.2.0").Payload))
 		if got := a.meter.everything.Load(); got > size {
 			t.Errorf("downloaded %d bytes of a payload of %d", got, size)
 		}
@@ -289,7 +289,7 @@ func TestAReplayedRepositoryIsRefused(t *testing.T) {
 	for name, b := range m.peers.files {
 		old[name] = b
 	}
-	m.peers.publish(2, releaseOf(t, "1.2.0"))
+	m.peers.publish(2, releases.Of("1.2.0"))
 	m.peers.offer = "1.3.0" // not signed: only the metadata is fetched
 	m.power(func(*Agent) { m.until("refused", func(st Status) bool { return quiet(st) && st.Problem != nil }) })
 	m.peers.set(func() { m.peers.files, m.peers.offer = old, "1.2.0" })

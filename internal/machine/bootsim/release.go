@@ -9,6 +9,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/klauspost/compress/zstd"
@@ -172,4 +173,30 @@ func (r *Release) Open(_ context.Context, offset int64) (io.ReadCloser, error) {
 		return nil, fault.New(fault.Invalid, "offset %d is beyond the payload", offset)
 	}
 	return io.NopCloser(bytes.NewReader(r.Payload[offset:])), nil
+}
+
+// Releases makes synthetic releases on demand and keeps them, for tests that go through thousands of machines.
+type Releases struct {
+	RootBlocks, UKIBytes int
+
+	mu   sync.Mutex
+	made map[string]*Release
+}
+
+// Of gives the release of that version, the same one each time. That one cannot be made is a bug, so it panics.
+func (rs *Releases) Of(version string) *Release {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	if r := rs.made[version]; r != nil {
+		return r
+	}
+	r, err := NewRelease(version, rs.RootBlocks, rs.UKIBytes)
+	if err != nil {
+		panic(err)
+	}
+	if rs.made == nil {
+		rs.made = map[string]*Release{}
+	}
+	rs.made[version] = r
+	return r
 }

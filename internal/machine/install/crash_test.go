@@ -6,7 +6,6 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -23,27 +22,7 @@ const (
 	espBytes   = 256 << 10
 )
 
-// releases are made once: the first is what a machine is born with.
-var releases = sync.OnceValues(func() (map[string]*bootsim.Release, error) {
-	made := map[string]*bootsim.Release{}
-	for _, version := range []string{"1.0.0", "1.1.0", "1.1.5", "1.2.0"} {
-		r, err := bootsim.NewRelease(version, rootBlocks, ukiBytes)
-		if err != nil {
-			return nil, err
-		}
-		made[version] = r
-	}
-	return made, nil
-})
-
-func releaseOf(t testing.TB, version string) *bootsim.Release {
-	t.Helper()
-	made, err := releases()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return made[version]
-}
+var releases = bootsim.Releases{RootBlocks: rootBlocks, UKIBytes: ukiBytes}
 
 // scenario is an update from 1.1.0 in slot B to 1.2.0 in slot A, which holds 1.0.0.
 type scenario struct {
@@ -65,11 +44,11 @@ type world struct {
 // newWorld makes a machine that runs 1.1.0 from slot B and wants 1.2.0.
 func newWorld(t testing.TB, sc scenario, seed uint64) *world {
 	t.Helper()
-	inA := releaseOf(t, "1.0.0")
+	inA := releases.Of("1.0.0")
 	if sc.superseded {
-		inA = releaseOf(t, "1.1.5")
+		inA = releases.Of("1.1.5")
 	}
-	m, err := bootsim.NewMachine(seed, inA, releaseOf(t, "1.1.0"), rootBlocks, espBytes)
+	m, err := bootsim.NewMachine(seed, inA, releases.Of("1.1.0"), rootBlocks, espBytes)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,7 +62,7 @@ func newWorld(t testing.TB, sc scenario, seed uint64) *world {
 		m.ESP.Put("conifer_1.1.5+3.efi", inA.UKI)
 	}
 	m.Broken["1.2.0"] = sc.broken
-	return &world{Machine: m, scenario: sc, agent: &stepper{target: releaseOf(t, "1.2.0"), unhealthy: sc.unhealthy}}
+	return &world{Machine: m, scenario: sc, agent: &stepper{target: releases.Of("1.2.0"), unhealthy: sc.unhealthy}}
 }
 
 // check compares where the machine has ended with where it must.

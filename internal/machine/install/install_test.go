@@ -80,7 +80,7 @@ func newSite(t *testing.T) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rel := *releaseOf(t, "1.2.0")
+	rel := *releases.Of("1.2.0")
 	description := *rel.Release
 	rel.Release = &description
 	return &site{w.Machine, t, &rel, &install.Installer{Slots: s, State: w.Var, SyncBytes: 16 << 10}}

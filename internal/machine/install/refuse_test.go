@@ -39,7 +39,7 @@ func TestBadBytesEnableNothing(t *testing.T) {
 				t.Errorf("got %v, want %v with %q", err, c.kind, c.message)
 			}
 			s.checkUntouched()
-			s.rel = releaseOf(t, "1.2.0")
+			s.rel = releases.Of("1.2.0")
 			if err := s.Boot(); err != nil {
 				t.Fatal(err)
 			}
@@ -99,7 +99,7 @@ func TestWhatCannotBeInstalledIsRefusedBeforeAnyWrite(t *testing.T) {
 		{"another UKI size", func(s *site) { s.rel.Release.Artifacts[0].SizeBytes++ }, fault.Corrupt, "release.json says"},
 		{"no UKI in the release", func(s *site) { s.rel.Release.Artifacts = nil }, fault.NotFound, "no uki artifact"},
 		{"a release without a root hash", func(s *site) { s.rel.Release.Root.Hash = "" }, fault.Invalid, "root hash"},
-		{"the release that runs", func(s *site) { s.rel = releaseOf(s.t, "1.1.0") }, fault.Conflict, "is the one that runs"},
+		{"the release that runs", func(s *site) { s.rel = releases.Of("1.1.0") }, fault.Conflict, "is the one that runs"},
 		{"a root that is too large", func(s *site) { s.rel = made(s.t, "1.2.0", rootBlocks+1, ukiBytes) }, fault.Exhausted, "root needs"},
 		{"a UKI that is too large", func(s *site) { s.rel = made(s.t, "1.2.0", rootBlocks, espBytes-ukiBytes) }, fault.Exhausted, "boot entry needs"},
 		{"a version like a counter", func(s *site) { s.rel = made(s.t, "1.2.0+3", rootBlocks, ukiBytes) }, fault.Unsupported, "boot counter"},

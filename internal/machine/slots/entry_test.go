@@ -173,7 +173,7 @@ func TestRetireOther(t *testing.T) {
 func ready(t *testing.T, entries ...string) (*slots.Slots, func() []string) {
 	t.Helper()
 	m, s := running(t, entries...)
-	if err := s.Label("1.2.0", releaseOf(t, "1.2.0").Tree.Root); err != nil {
+	if err := s.Label("1.2.0", releases.Of("1.2.0").Tree.Root); err != nil {
 		t.Fatal(err)
 	}
 	return s, func() []string { return fileNames(t, m) }
@@ -181,7 +181,7 @@ func ready(t *testing.T, entries ...string) (*slots.Slots, func() []string) {
 
 func TestAddEntryClearsWhatAnEarlierAttemptLeft(t *testing.T) {
 	s, files := ready(t, "conifer_1.1.0.efi", "conifer_1.2.0+1-2.efi", "conifer_1.2.0+2-1.efi=empty", ".conifer_1.2.0.tmp", ".conifer_1.3.0.tmp")
-	r := releaseOf(t, "1.2.0")
+	r := releases.Of("1.2.0")
 	for range 2 {
 		if err := s.AddEntry("1.2.0", bytes.NewReader(r.UKI), int64(len(r.UKI)), r.Artifacts[0].SHA256, 3); err != nil {
 			t.Fatal(err)
@@ -193,7 +193,7 @@ func TestAddEntryClearsWhatAnEarlierAttemptLeft(t *testing.T) {
 }
 
 func TestAddEntryRefuses(t *testing.T) {
-	r := releaseOf(t, "1.2.0")
+	r := releases.Of("1.2.0")
 	n, digest := int64(len(r.UKI)), r.Artifacts[0].SHA256
 	broken := io.MultiReader(bytes.NewReader(r.UKI[:100]), errorReader{fault.New(fault.Unavailable, "the network is gone")})
 	cases := []struct {
@@ -239,11 +239,11 @@ func (r errorReader) Read([]byte) (int, error) { return 0, r.err }
 // TestAddEntryReadsBack has a file system that stores something else than it was given.
 func TestAddEntryReadsBack(t *testing.T) {
 	m, _ := running(t)
-	s, err := slots.Open(m.Disk, nil, &liar{m.ESP}, releaseOf(t, "1.1.0").Release.Root.Hash)
+	s, err := slots.Open(m.Disk, nil, &liar{m.ESP}, releases.Of("1.1.0").Release.Root.Hash)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := releaseOf(t, "1.2.0")
+	r := releases.Of("1.2.0")
 	if err := s.Label("1.2.0", r.Tree.Root); err != nil {
 		t.Fatal(err)
 	}

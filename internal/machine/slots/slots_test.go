@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -24,31 +23,12 @@ const (
 	espBytes   = 256 << 10
 )
 
-var releases = sync.OnceValues(func() (map[string]*bootsim.Release, error) {
-	made := map[string]*bootsim.Release{}
-	for _, version := range []string{"1.0.0", "1.1.0", "1.2.0"} {
-		r, err := bootsim.NewRelease(version, slotBlocks, ukiBytes)
-		if err != nil {
-			return nil, err
-		}
-		made[version] = r
-	}
-	return made, nil
-})
-
-func releaseOf(t testing.TB, version string) *bootsim.Release {
-	t.Helper()
-	made, err := releases()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return made[version]
-}
+var releases = bootsim.Releases{RootBlocks: slotBlocks, UKIBytes: ukiBytes}
 
 // running gives a machine that runs 1.1.0 from slot B and has 1.0.0 in slot A, with these boot entries only.
 func running(t testing.TB, entries ...string) (*bootsim.Machine, *slots.Slots) {
 	t.Helper()
-	m, err := bootsim.NewMachine(1, releaseOf(t, "1.0.0"), releaseOf(t, "1.1.0"), slotBlocks, espBytes)
+	m, err := bootsim.NewMachine(1, releases.Of("1.0.0"), releases.Of("1.1.0"), slotBlocks, espBytes)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,7 +87,7 @@ func TestOpenFindsTheRunningSlot(t *testing.T) {
 	if s.Running() != slots.B || s.Other() != slots.A || s.RunningVersion() != "1.1.0" {
 		t.Errorf("runs %v (%s), other is %v", s.Running(), s.RunningVersion(), s.Other())
 	}
-	hash := releaseOf(t, "1.0.0").Release.Root.Hash
+	hash := releases.Of("1.0.0").Release.Root.Hash
 	uuid := func(h string) string { return h[:8] + "-" + h[8:12] + "-" + h[12:16] + "-" + h[16:20] + "-" + h[20:] }
 	want := slots.SlotInfo{
 		Slot: slots.A, Version: "1.0.0", RootUUID: uuid(hash[:32]), VerityUUID: uuid(hash[32:]), RootNumber: 2, VerityNumber: 3,
@@ -123,7 +103,7 @@ func TestOpenFindsTheRunningSlot(t *testing.T) {
 }
 
 func TestOpenRefuses(t *testing.T) {
-	hash := releaseOf(t, "1.1.0").Release.Root.Hash
+	hash := releases.Of("1.1.0").Release.Root.Hash
 	part := func(kind, unique, name string, first uint64) gpttest.Partition {
 		return gpttest.Partition{Type: kind, Unique: unique, Name: name, First: first, Last: first}
 	}
@@ -188,7 +168,7 @@ func (m *memory) SizeBytes() int64                         { return int64(len(m.
 func TestLabelMarksTheOtherSlotOnly(t *testing.T) {
 	m, s := running(t)
 	before := s.Info(slots.B)
-	r := releaseOf(t, "1.2.0")
+	r := releases.Of("1.2.0")
 	for range 2 {
 		if err := s.Label("1.2.0", r.Tree.Root); err != nil {
 			t.Fatal(err)
@@ -220,7 +200,7 @@ func TestLabelRefuses(t *testing.T) {
 		kind    fault.Kind
 	}{
 		{"1.1.0", other, fault.Conflict},
-		{"1.2.0", releaseOf(t, "1.1.0").Tree.Root, fault.Conflict},
+		{"1.2.0", releases.Of("1.1.0").Tree.Root, fault.Conflict},
 		{"1.2.0-0123456789012345678901234", other, fault.Unsupported},
 		{"1.2.0+3", other, fault.Unsupported},
 		{"1.2.0+3-1", other, fault.Unsupported},
@@ -295,7 +275,7 @@ func TestOtherPartitionsMustBeThoseOfTheTable(t *testing.T) {
 		}
 		return m.Partition(number), nil
 	}
-	s, err := slots.Open(m.Disk, part, m.ESP, releaseOf(t, "1.1.0").Release.Root.Hash)
+	s, err := slots.Open(m.Disk, part, m.ESP, releases.Of("1.1.0").Release.Root.Hash)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -313,7 +293,7 @@ func TestOpenSystem(t *testing.T) {
 		dir := t.TempDir()
 		sys := slots.System{Dev: filepath.Join(dir, "dev"), Sys: filepath.Join(dir, "sys")}
 		m, _ := running(t)
-		hash := releaseOf(t, "1.1.0").Release.Root.Hash
+		hash := releases.Of("1.1.0").Release.Root.Hash
 		uuid, _ := guids(t, hash)
 		content := make([]byte, m.Disk.SizeBytes())
 		if _, err := m.Disk.ReadAt(content, 0); err != nil {
@@ -351,7 +331,7 @@ func TestOpenSystem(t *testing.T) {
 // addEntryForReal runs an update's steps on the boot entries of a real folder.
 func addEntryForReal(t *testing.T, s *slots.Slots, dir string) {
 	t.Helper()
-	r := releaseOf(t, "1.2.0")
+	r := releases.Of("1.2.0")
 	if err := s.RetireOther(); err != nil {
 		t.Fatal(err)
 	}

@@ -16,20 +16,16 @@ func ValidVersion(v string) bool { return len(v) <= 64 && versionForm.MatchStrin
 func Compare(a, b string) int {
 	for {
 		a, b = skipSeparators(a), skipSeparators(b)
-		if c, done := compareTilde(&a, &b); done {
+		if c, done := compareMark(&a, &b, '~'); done {
 			return c
 		}
 		if a == "" || b == "" {
 			return len(a) - len(b)
 		}
-		if c, done := compareMark(&a, &b, '-'); done {
-			return c
-		}
-		if c, done := compareMark(&a, &b, '^'); done {
-			return c
-		}
-		if c, done := compareMark(&a, &b, '.'); done {
-			return c
+		for _, mark := range []byte("-^.") {
+			if c, done := compareMark(&a, &b, mark); done {
+				return c
+			}
 		}
 		if c := comparePart(&a, &b); c != 0 {
 			return c
@@ -43,22 +39,8 @@ func skipSeparators(s string) string {
 	})
 }
 
-// compareTilde handles "~", which sorts before everything, even the end of the string.
-func compareTilde(a, b *string) (int, bool) {
-	hasA, hasB := strings.HasPrefix(*a, "~"), strings.HasPrefix(*b, "~")
-	switch {
-	case hasA && hasB:
-		*a, *b = (*a)[1:], (*b)[1:]
-		return 0, false
-	case hasA:
-		return -1, true
-	case hasB:
-		return 1, true
-	}
-	return 0, false
-}
-
-// compareMark handles a separator: whoever has it here has fewer numbers before it, and is older.
+// compareMark handles a separator: whoever has it here is older. It has fewer numbers before it; and "~" sorts before
+// everything, even the end of the string.
 func compareMark(a, b *string, mark byte) (int, bool) {
 	hasA := len(*a) > 0 && (*a)[0] == mark
 	hasB := len(*b) > 0 && (*b)[0] == mark
