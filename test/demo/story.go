@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"conifer.dev/conifer/test/fleet"
+	"conifer.dev/conifer/test/lab"
 )
 
 // options of one run.
@@ -75,25 +76,41 @@ func run(ctx context.Context, o options) error {
 
 // story is the main job, in order.
 func (d *demo) story(ctx context.Context) error {
-	chapters := []struct {
-		title string
-		tell  func(context.Context) error
-	}{
-		{"Four releases of the operating system", d.buildReleases},
-		{"Three machines boot " + asReleased, d.bootMachines},
-		{"Release " + withFixes + " goes to alpha", d.patchAlpha},
-		{"Release " + withFixes + " is promoted to stable", d.patchStable},
-		{"Release " + neverWell + " boots but never becomes healthy", func(ctx context.Context) error { return d.backOut(ctx, neverWell) }},
-		{"Release " + neverBoots + " does not reach user space", func(ctx context.Context) error { return d.backOut(ctx, neverBoots) }},
-		{"What the machines say themselves", d.verify},
+	chapters := []chapter{
+		{"Four releases of the operating system", 4 * time.Minute, d.buildReleases},
+		{"Three machines boot " + asReleased, 90 * time.Second, d.bootMachines},
+		{"Release " + withFixes + " goes to alpha", 90 * time.Second, d.patchAlpha},
+		{"Release " + withFixes + " is promoted to stable", 3 * time.Minute, d.patchStable},
+		{"Release " + neverWell + " boots but never becomes healthy", 5 * time.Minute, func(ctx context.Context) error { return d.backOut(ctx, neverWell) }},
+		{"Release " + neverBoots + " does not reach user space", 3 * time.Minute, func(ctx context.Context) error { return d.backOut(ctx, neverBoots) }},
+		{"What the machines say themselves", 10 * time.Second, d.verify},
 	}
-	for _, c := range chapters {
-		d.timeline.chapter("%s", c.title)
+	for i, c := range chapters {
+		d.timeline.chapter("%s%s", c.title, d.toGo(chapters[i:]))
 		if err := c.tell(ctx); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// chapter is a part of the story.
+type chapter struct {
+	title string
+	usual time.Duration // on two cores under emulation; building the releases is quick when run again
+	tell  func(context.Context) error
+}
+
+// toGo estimates what is left; with KVM the machines are several times faster, and nobody needs an estimate.
+func (d *demo) toGo(chapters []chapter) string {
+	if d.fleet != nil && d.fleet.Lab.Accel == lab.KVM {
+		return ""
+	}
+	var sum time.Duration
+	for _, c := range chapters {
+		sum += c.usual
+	}
+	return fmt.Sprintf("  (about %.0f min to go)", max(sum.Minutes(), 1))
 }
 
 // hold records a fact that must hold, and says how it stands.

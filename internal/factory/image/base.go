@@ -26,6 +26,9 @@ type index struct {
 	date       time.Time
 }
 
+// usualInstall is how long the packages take to download and unpack on two cores.
+const usualInstall = 90 * time.Second
+
 // base is a tree of installed packages, before anything of ours is in it.
 type base struct {
 	folder  string // of the cache
@@ -144,7 +147,7 @@ func (b *builder) makeBase(ctx context.Context, list []index) (*base, error) {
 		fmt.Fprintf(b.progress, "packages of %s: in the cache\n", b.spec.Suites)
 		return made, nil
 	}
-	step := cli.NewProgress(b.progress, "install packages of "+string(b.spec.Suites), 0)
+	step := cli.NewWait(b.progress, "install packages of "+string(b.spec.Suites), usualInstall)
 	defer step.End()
 	return made, b.install(ctx, made, list)
 }

@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"conifer.dev/conifer/internal/cli"
 	"conifer.dev/conifer/internal/fault"
@@ -20,6 +21,9 @@ import (
 
 //go:embed enter.sh
 var enterScript string
+
+// usualTools is how long mmdebstrap takes on two cores.
+const usualTools = 40 * time.Second
 
 // toolsRecipe changes when trees must be made anew although the list of packages is the same.
 const toolsRecipe = "1"
@@ -41,7 +45,7 @@ func Tools(ctx context.Context, cache string, mirrors Mirrors, progress io.Write
 		return "", fault.New(fault.NotFound, "mmdebstrap is not installed, which makes the tools tree").
 			WithHint("Run `make deps`, or install the package mmdebstrap.")
 	}
-	step := cli.NewProgress(progress, "make the tools tree", 0)
+	step := cli.NewWait(progress, "make the tools tree", usualTools)
 	defer step.End()
 	return folder, makeTools(ctx, mmdebstrap, folder, packages, mirrors)
 }
