@@ -24,11 +24,11 @@ type cut struct {
 // that is cut uses up one of its three tries, so two of them may be.
 var cuts = []cut{
 	{name: "as the download begins", when: installing(0)},
-	{name: "with a fifth written", when: installing(0.2)},
-	{name: "with two fifths written", when: installing(0.4)},
-	{name: "with three fifths written", when: installing(0.6)},
+	{name: "with a sixth written", when: installing(0.15)},
+	{name: "with a third written", when: installing(0.3)},
+	{name: "with nearly half written", when: installing(0.45)},
+	{name: "with most of it written", when: installing(0.6)},
 	{name: "with four fifths written", when: installing(0.8)},
-	{name: "near the end of the writing", when: installing(0.95)},
 	{name: "while it shuts down to reboot", when: silent, next: true},
 	{name: "while the boot loader or the kernel starts", when: always, delay: 6 * time.Second},
 	{name: "on trial", when: onTrial},
