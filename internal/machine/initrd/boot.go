@@ -35,16 +35,13 @@ type boot struct {
 func Main() {
 	began := time.Now()
 	b := &boot{system: system{"/"}}
-	if err := b.run(); err != nil {
-		say(levelAlert, "cannot start the system: %v", err)
-		say(levelAlert, "the machine starts again in %s", readingTime)
-		unix.Sync()
-		time.Sleep(readingTime)
-		unix.Reboot(unix.LINUX_REBOOT_CMD_RESTART)
+	err := b.run()
+	if err == nil {
+		say(levelNotice, "root %x is open after %s", b.options.rootHash, time.Since(began).Round(time.Millisecond))
+		err = handOver()
 	}
-	say(levelNotice, "root %x is open after %s", b.options.rootHash, time.Since(began).Round(time.Millisecond))
-	err := handOver()
-	say(levelAlert, "cannot start %s: %v", systemd, err)
+	say(levelAlert, "cannot start the system: %v", err)
+	say(levelAlert, "the machine starts again in %s", readingTime)
 	unix.Sync()
 	time.Sleep(readingTime)
 	unix.Reboot(unix.LINUX_REBOOT_CMD_RESTART)

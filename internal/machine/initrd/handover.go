@@ -28,7 +28,8 @@ func handOver() error {
 	if err := unix.Chdir("/"); err != nil {
 		return err
 	}
-	return unix.Exec(systemd, append([]string{systemd}, os.Args[1:]...), os.Environ())
+	err := unix.Exec(systemd, append([]string{systemd}, os.Args[1:]...), os.Environ())
+	return &os.PathError{Op: "start", Path: systemd, Err: err}
 }
 
 // emptyInitramfs removes everything below folder but the mount point keep. The links to /dev and its like go with
