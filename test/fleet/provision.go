@@ -50,8 +50,9 @@ exec 3<>/dev/tcp/127.0.0.1/%d
 // credentials is all that makes a fresh disk a member of this fleet.
 func (f *Fleet) credentials(name, group string, timing Timing) []lab.Credential {
 	return []lab.Credential{
+		{Name: "system.hostname", Text: name},
 		{Name: "conifer.agent", Text: f.agentConfig(name, group, timing)},
-		{Name: "tmpfiles.extra", Text: f.tmpfiles(name)},
+		{Name: "tmpfiles.extra", Text: f.tmpfiles()},
 	}
 }
 
@@ -70,7 +71,7 @@ settle = %q
 `, lab.Host, f.serverPort, group, name, t.Poll, lab.Host, f.clusterPort, AgentPort, t.Deadline, t.Settle)
 }
 
-func (f *Fleet) tmpfiles(name string) string {
+func (f *Fleet) tmpfiles() string {
 	var b strings.Builder
 	file := func(path, mode, text string) {
 		fmt.Fprintf(&b, "f+~ %s %s root root - %s\n", path, mode, base64.StdEncoding.EncodeToString([]byte(text)))
@@ -79,7 +80,6 @@ func (f *Fleet) tmpfiles(name string) string {
 	b.WriteString("d /etc/containers/registries.conf.d 0755 root root -\n")
 	b.WriteString("d /etc/systemd/system/sockets.target.wants 0755 root root -\n")
 	b.WriteString("L /etc/systemd/system/sockets.target.wants/ssh.socket - - - - /usr/lib/systemd/system/ssh.socket\n")
-	file("/etc/hostname", "0644", name+"\n")
 	file("/etc/containers/registries.conf.d/50-lab.conf", "0644",
 		fmt.Sprintf("[[registry]]\nlocation = \"%s:%d\"\ninsecure = true\n", lab.Host, f.Registry.Port))
 	file("/etc/containers/systemd/web.container", "0644", fmt.Sprintf(quadlet, f.Registry.Image(), lab.WebPort, lab.WebPort))
