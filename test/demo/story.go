@@ -54,22 +54,27 @@ func run(ctx context.Context, o options) error {
 	if d.folder == "" {
 		d.folder = filepath.Join(o.cache, "demo", time.Now().UTC().Format("20060102-150405"))
 	}
-	err := d.story(ctx)
+	err := d.tell(ctx)
 	if d.fleet != nil {
-		defer d.fleet.Close()
+		d.fleet.Close()
+	}
+	if err == nil && len(d.failures) > 0 {
+		err = fmt.Errorf("%d things did not hold", len(d.failures))
 	}
 	if err != nil {
 		return fmt.Errorf("%w\nlogs and consoles are in %s", err, d.folder)
 	}
+	return os.RemoveAll(d.folder)
+}
+
+// tell tells the story and its figures, and with -keep waits before everything is taken down.
+func (d *demo) tell(ctx context.Context) error {
+	if err := d.story(ctx); err != nil {
+		return err
+	}
 	d.summary(os.Stdout)
 	if d.keep {
 		d.leaveRunning(ctx, os.Stdout)
-	}
-	if len(d.failures) > 0 {
-		return fmt.Errorf("%d things did not hold; logs and consoles are in %s", len(d.failures), d.folder)
-	}
-	if !d.keep {
-		return os.RemoveAll(d.folder)
 	}
 	return nil
 }
