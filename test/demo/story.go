@@ -69,6 +69,8 @@ func run(ctx context.Context, o options) error {
 
 // tell tells the story and its figures, and with -keep waits before everything is taken down.
 func (d *demo) tell(ctx context.Context) error {
+	ctx, stop := context.WithCancel(ctx) // ends those who follow the machines before the machines end
+	defer stop()
 	if err := d.story(ctx); err != nil {
 		return err
 	}
