@@ -39,7 +39,7 @@ func (f *Fleet) NewMachine(ctx context.Context, s MachineSpec) (*Machine, error)
 		s.Timing = QuickTiming
 	}
 	vm, err := f.Lab.NewMachine(ctx, s.Name, lab.Spec{
-		Disk: disks[0], DiskGiB: 4, MemoryMiB: 1024, CPUs: 2,
+		Disk: disks[0], DiskGiB: 4, MemoryMiB: 1024,
 		Ports: []int{AgentPort, lab.WebPort}, Credentials: f.credentials(s.Name, s.Group, s.Timing),
 	})
 	if err != nil {

@@ -20,7 +20,6 @@ type Spec struct {
 	Disk        string // raw disk image to start from; it is not written to
 	DiskGiB     int    // size of the machine's own disk
 	MemoryMiB   int
-	CPUs        int
 	Ports       []int        // guest TCP ports to reach from the host, beside SSH
 	Credentials []Credential // systemd system credentials
 }
