@@ -31,7 +31,8 @@ type demo struct {
 	patched   time.Time // when the last machine ran it
 	failures  []string
 
-	transferred map[string]int64 // version -> bytes
+	transferred map[string]int64 // version -> bytes that the service sent
+	downloaded  map[string]int64 // machine -> bytes of payloads that it received
 }
 
 // The versions of the story.
@@ -49,7 +50,7 @@ const (
 )
 
 func run(ctx context.Context, o options) error {
-	d := &demo{options: o, timeline: newTimeline(os.Stdout),
+	d := &demo{options: o, timeline: newTimeline(os.Stdout), downloaded: map[string]int64{},
 		factory: &fleet.Factory{Source: ".", Binaries: o.binaries, Cache: o.cache, Talk: os.Stderr}}
 	if d.folder == "" {
 		d.folder = filepath.Join(o.cache, "demo", time.Now().UTC().Format("20060102-150405"))

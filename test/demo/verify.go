@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"conifer.dev/conifer/internal/cli"
 	"conifer.dev/conifer/internal/wire/release"
 	"conifer.dev/conifer/test/lab"
 )
@@ -46,6 +47,8 @@ func (d *demo) verify(ctx context.Context) error {
 		d.hold(facts.Running.RootHash == want.Root.Hash && facts.KernelHash == want.Root.Hash,
 			"%s: dm-verity's root hash is the signed one, %.16s…", m.Name, facts.Running.RootHash)
 		d.hold(facts.Phase == "idle" && facts.Newest == withFixes, "%s: %s is committed, nothing is under way", m.Name, facts.Newest)
+		d.hold(facts.Downloaded > 0, "%s: it downloaded %s", m.Name, cli.Bytes(facts.Downloaded))
+		d.downloaded[m.Name] = facts.Downloaded
 		d.hold(m.Web.Answers(), "%s: its application answers", m.Name)
 	}
 	out, err := d.fleet.Machines[0].Run(ctx, "podman ps --format '{{.Names}} {{.Status}}'")

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -124,6 +125,7 @@ type Facts struct {
 	KernelHash string // roothash= of the kernel's command line
 	BootID     string
 	Entries    string // boot entries on the ESP
+	Downloaded int64  // bytes of payloads, in all its boots
 }
 
 // Inspect logs into the machine and asks it.
@@ -133,16 +135,24 @@ func (m *Machine) Inspect(ctx context.Context) (Facts, error) {
 sed -n 's/.*roothash=\([0-9a-f]*\).*/\1/p' /proc/cmdline
 cat /proc/sys/kernel/random/boot_id
 ls /efi/EFI/Linux | tr '\n' ' '; echo
+journalctl --quiet --output=cat --unit=conifer-agent | sed -n 's/.*downloaded_bytes=\([0-9]*\).*/\1/p' | tr '\n' ' '; echo
 conifer-agent status --json`)
 	if err != nil {
 		return facts, err
 	}
-	lines := strings.SplitN(out, "\n", 5)
-	if len(lines) < 5 {
+	lines := strings.SplitN(out, "\n", 6)
+	if len(lines) < 6 {
 		return facts, fmt.Errorf("%s answers %q", m.Name, out)
 	}
+	for _, field := range strings.Fields(lines[4]) {
+		n, err := strconv.ParseInt(field, 10, 64)
+		if err != nil {
+			return facts, fmt.Errorf("%s downloaded %q: %w", m.Name, field, err)
+		}
+		facts.Downloaded += n
+	}
 	facts.OSVersion, facts.KernelHash, facts.BootID, facts.Entries = lines[0], lines[1], lines[2], strings.TrimSpace(lines[3])
-	return facts, json.Unmarshal([]byte(lines[4]), &facts.Status)
+	return facts, json.Unmarshal([]byte(lines[5]), &facts.Status)
 }
 
 // Runs waits until the machine runs a version, has nothing under way, and its application answers.

@@ -166,8 +166,8 @@ func (b *builder) install(ctx context.Context, made *base, list []index) error {
 	if err := os.MkdirAll(downloads, 0o755); err != nil {
 		return err
 	}
-	tools := toolbox{tree: b.tools.tree, epoch: made.created.Unix(), binds: [][2]string{{work, "/work"}, {downloads, "/packages"}}}
-	if _, err := tools.run(ctx, "mkosi", "--directory=/work", "--workspace-directory=/work", "--build-sources=", "--output-directory=/work/out",
+	tools := toolbox{tree: b.tools.tree, epoch: made.created.Unix(), binds: [][2]string{{work, "/build"}, {downloads, "/packages"}}}
+	if _, err := tools.run(ctx, "mkosi", "--directory=/build", "--workspace-directory=/build", "--build-sources=", "--output-directory=/build/out",
 		"--package-cache-directory=/packages", fmt.Sprintf("--source-date-epoch=%d", tools.epoch), "build"); err != nil {
 		return err
 	}

@@ -22,7 +22,7 @@ type builder struct {
 	names    names
 	scratch  string  // folder in the cache, so that files can be shared with package trees
 	out      string  // folder beside spec.Out, renamed to it at the end
-	tools    toolbox // sees scratch as /work and out as /out
+	tools    toolbox // sees scratch as /build and out as /out
 	base     *base
 	tree     *tree
 	kernel   string // its version, a folder in /usr/lib/modules
@@ -94,7 +94,7 @@ func (b *builder) packages(ctx context.Context) error {
 		return err
 	}
 	b.image.Created = newest(indexes)
-	b.tools = toolbox{tree: tools, epoch: b.image.Created.Unix(), binds: [][2]string{{b.scratch, "/work"}, {b.out, "/out"}}}
+	b.tools = toolbox{tree: tools, epoch: b.image.Created.Unix(), binds: [][2]string{{b.scratch, "/build"}, {b.out, "/out"}}}
 	b.base, err = b.makeBase(ctx, indexes)
 	return err
 }

@@ -41,7 +41,7 @@ func (b *builder) partitions() ([]partition, error) {
 	}
 	label := "conifer_" + b.spec.Version
 	return []partition{
-		{"esp", "esp", derivedUUID("esp", ""), espBytes, "Format=vfat\nCopyFiles=/work/esp:/\n"},
+		{"esp", "esp", derivedUUID("esp", ""), espBytes, "Format=vfat\nCopyFiles=/build/esp:/\n"},
 		{"root-x86-64", label, uuidText(hash[:16]), rootBytes, "CopyBlocks=/out/" + b.names.root + "\nReadOnly=yes\n"},
 		{"root-x86-64-verity", label, uuidText(hash[16:]), verityBytes, "CopyBlocks=/out/" + b.names.verity + "\nReadOnly=yes\n"},
 		{"root-x86-64", "_empty", derivedUUID("root B", ""), rootBytes, "ReadOnly=yes\n"},
@@ -69,7 +69,7 @@ func (b *builder) makeDisk(ctx context.Context) error {
 			return err
 		}
 	}
-	_, err = b.tools.run(ctx, "systemd-repart", "--empty=create", "--size=auto", "--sector-size=512", "--dry-run=no", "--offline=yes", "--definitions=/work/repart.d",
+	_, err = b.tools.run(ctx, "systemd-repart", "--empty=create", "--size=auto", "--sector-size=512", "--dry-run=no", "--offline=yes", "--definitions=/build/repart.d",
 		"--seed="+derivedUUID("disk", b.spec.Version), "/out/"+b.names.disk)
 	return err
 }

@@ -20,7 +20,7 @@ func (b *builder) makeRoot(ctx context.Context) error {
 	defer step.End()
 	file := filepath.Join(b.out, b.names.root)
 	_, err := b.tools.run(ctx, "mkfs.erofs", "--quiet", "-T", fmt.Sprint(b.tools.epoch), "--ignore-mtime", "--hard-dereference",
-		"-x", "-1", "-U", derivedUUID("erofs", b.spec.Version), "/out/"+b.names.root, "/work/root")
+		"-x", "-1", "-U", derivedUUID("erofs", b.spec.Version), "/out/"+b.names.root, "/build/root")
 	if err != nil {
 		return err
 	}

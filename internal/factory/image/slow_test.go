@@ -109,8 +109,8 @@ func firstInRoots(t *testing.T, cache string, folders [2]string, image Image) st
 	var roots [2]string
 	for i, folder := range folders {
 		roots[i] = t.TempDir()
-		tools := toolbox{tree: tree, binds: [][2]string{{folder, "/out"}, {roots[i], "/work"}}}
-		if _, err := tools.run(t.Context(), "fsck.erofs", "--extract=/work/root", "/out/"+namesOf(image.Version).root); err != nil {
+		tools := toolbox{tree: tree, binds: [][2]string{{folder, "/out"}, {roots[i], "/build"}}}
+		if _, err := tools.run(t.Context(), "fsck.erofs", "--extract=/build/root", "/out/"+namesOf(image.Version).root); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -64,7 +64,7 @@ func makeTools(ctx context.Context, mmdebstrap, folder, packages string, mirrors
 		return err
 	}
 	cmd := exec.CommandContext(ctx, mmdebstrap, "--quiet", "--variant=minbase", "--include="+packages,
-		"--customize-hook=mkdir $1/work $1/out $1/packages && touch $1/etc/resolv.conf $1/etc/hosts",
+		"--customize-hook=mkdir $1/build $1/out $1/packages && touch $1/etc/resolv.conf $1/etc/hosts",
 		debian, aside, mirrors.Main)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fault.New(fault.Unavailable, "mmdebstrap: %w: %s", err, lastLines(out, 5))

@@ -87,7 +87,7 @@ func (b *builder) makeUKI(ctx context.Context) error {
 	if err := os.WriteFile(filepath.Join(b.scratch, "vmlinuz"), kernel, 0o644); err != nil {
 		return err
 	}
-	_, err = b.tools.run(ctx, "ukify", "build", "--linux=/work/vmlinuz", "--initrd=/work/initrd", "--uname="+b.kernel, "--cmdline="+line,
-		"--os-release=@/work/root/usr/lib/os-release", "--stub=/usr/lib/systemd/boot/efi/linuxx64.efi.stub", "--output=/out/"+b.names.uki)
+	_, err = b.tools.run(ctx, "ukify", "build", "--linux=/build/vmlinuz", "--initrd=/build/initrd", "--uname="+b.kernel, "--cmdline="+line,
+		"--os-release=@/build/root/usr/lib/os-release", "--stub=/usr/lib/systemd/boot/efi/linuxx64.efi.stub", "--output=/out/"+b.names.uki)
 	return err
 }

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -167,10 +168,12 @@ func (p *peers) set(change func()) {
 	change()
 }
 
+// heard lists what the service was told. A report is made at least once: one whose answer an ending agent no longer heard
+// is made again by the next, and counts once here.
 func (p *peers) heard() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return append([]string(nil), p.events...)
+	return slices.Compact(slices.Clone(p.events))
 }
 
 func (p *peers) lockHolder() string {

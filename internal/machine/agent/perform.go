@@ -117,7 +117,10 @@ func (a *Agent) install(ctx context.Context, target update.Target) error {
 		a.verified.set(rel)
 	}
 	a.meter.begin(rel.Payload.SizeBytes)
-	defer a.meter.end()
+	defer func() {
+		a.meter.end()
+		a.Log.Info("payload transferred", "version", rel.Version, "downloaded_bytes", a.meter.downloaded.Load())
+	}()
 	src := a.meter.source(a.Repository.Payload(target.Codebase, rel))
 	return a.Disk.Install(ctx, rel, src, a.progress())
 }
