@@ -21,10 +21,29 @@ import (
 
 // Store is what is tested.
 type Store interface {
+	// Load yields every record as the change that makes it, applications first, then what refers to them. Places are not
+	// yielded: Machine.Granted says who holds one.
 	Load(ctx context.Context, yield func(store.Change) error) error
+	// Apply makes all changes or none, in their order. They are durable when it returns.
 	Apply(ctx context.Context, changes []store.Change) error
+	// Grant gives places under a limit, in the order of the asks, as long as there are any, in one transaction. Who holds a
+	// place for the version has it again, uncounted; one for another version is given back first. A store that several replicas
+	// share measures time by its own clock instead of now. What it gives is durable when it returns.
+	Grant(ctx context.Context, limit store.Limit, asks []store.Ask, now time.Time) (store.Allowance, error)
+	// Allowance reads what is used of a limit.
+	Allowance(ctx context.Context, limit store.Limit, now time.Time) (store.Allowance, error)
+	// Follow yields what other replicas applied, in the order of their commits, each batch once, until ctx ends. A store that
+	// nobody shares yields nothing.
+	Follow(ctx context.Context, yield func([]store.Change) error) error
+	// Events reads a machine's events, the newest first; with machine "" those of all machines.
 	Events(ctx context.Context, app, machine string, limit int) ([]store.Event, error)
+	// Activity reads the log of what was done, the newest first.
 	Activity(ctx context.Context, limit int) ([]store.Activity, error)
+	// Samples reads a group's time series, the oldest first.
+	Samples(ctx context.Context, app, group string, step time.Duration, since time.Time) ([]store.Sample, error)
+	// Prune forgets what is before the cutoffs in logs, time series and the ledger of places (closed ones that no period can still
+	// count: older than a week). It works in small transactions and returns how many rows went.
+	Prune(ctx context.Context, c store.Cutoffs) (int, error)
 	Close() error
 }
 
