@@ -288,7 +288,7 @@ func (f *Fleet) decide(ctx context.Context, a *app, i uint32, c *Contact, now ti
 	w := way{r.group, r.arch}
 	route := m.routeOf(a, w)
 	situation := m.situation(a, i, c.Machine, route, now)
-	situation.Machine.Manual, situation.Machine.Forced = c.Manual, rollout.Forces(c.Version)
+	situation.Machine.Manual, situation.Machine.Forced = c.Manual, omaha.Forced(c.Version)
 	situation.Machine.Wariness, situation.Machine.HasWariness = wariness(c.Wariness)
 	situation.Place.Full, situation.Place.Again = f.desk(route).full(now)
 	told := rollout.Offer(&situation)
@@ -329,7 +329,7 @@ func (f *Fleet) answerStranger(a *app, c *Contact, now time.Time) Answer {
 	r := m.routeOf(a, w)
 	told := rollout.Offer(&rollout.Case{
 		Now: now, App: a.ID, AppKnown: true, Track: c.Group, Group: r.group, Releases: r.releases, Floors: r.floors, Pin: r.pin,
-		Machine: rollout.Machine{Version: c.Version, Arch: c.Arch, Manual: c.Manual, Forced: rollout.Forces(c.Version)},
+		Machine: rollout.Machine{Version: c.Version, Arch: c.Arch, Manual: c.Manual, Forced: omaha.Forced(c.Version)},
 		Running: r.known[m.names.numbers[c.Version]], Place: rollout.Place{Limited: r.limited(), Full: "a machine without an id gets no place"},
 	})
 	if answer.Rule = told.Rule; told.Version != "" {
