@@ -11,7 +11,8 @@ import (
 
 // nouns makes the commands below `conifer`, in the order of a release's path.
 var nouns = []func(*command) *cobra.Command{
-	imageNoun, keyNoun, repositoryNoun, releaseNoun, payloadNoun, appNoun, channelNoun, groupNoun, machineNoun,
+	imageNoun, keyNoun, repositoryNoun, releaseNoun, payloadNoun, appNoun, channelNoun, groupNoun, rolloutNoun, machineNoun,
+	tokenNoun, activityNoun, applyNoun, exportNoun, backupNoun, completionNoun,
 }
 
 // command is what every noun works with: the world, and the flags that belong to all of them.
@@ -37,11 +38,20 @@ func Run(ctx context.Context, env cli.Env) int {
 	root.SetErr(env.Stderr)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return fault.Wrap(fault.Invalid, err) })
 	flags := root.PersistentFlags()
-	flags.StringVar(&c.server, "server", "http://127.0.0.1:8000", "URL of the service")
-	flags.StringVar(&c.tokenFile, "token-file", "", "file that holds the admin token")
+	flags.StringVar(&c.server, "server", c.setting("CONIFER_SERVER", "http://127.0.0.1:8000"), "URL of the service; also CONIFER_SERVER")
+	flags.StringVar(&c.tokenFile, "token-file", c.setting("CONIFER_TOKEN_FILE", ""), "file that holds your token; also CONIFER_TOKEN_FILE")
 	flags.BoolVar(&c.json, "json", false, "print results as JSON")
+	root.CompletionOptions.DisableDefaultCmd = true
 	for _, noun := range nouns {
 		root.AddCommand(noun(c))
 	}
 	return env.Exit("conifer", root.ExecuteContext(ctx))
+}
+
+// setting is a default that an operator sets once for all commands.
+func (c *command) setting(variable, otherwise string) string {
+	if c.env.Getenv == nil || c.env.Getenv(variable) == "" {
+		return otherwise
+	}
+	return c.env.Getenv(variable)
 }
