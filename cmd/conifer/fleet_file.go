@@ -42,7 +42,7 @@ type fileGroup struct {
 	Paused       bool       `toml:"paused,omitempty"`
 	Percent      policyText `toml:"percent,omitempty"`
 	MaxPerPeriod string     `toml:"max_per_period,omitempty"`
-	MaxAtOnce    int        `toml:"max_at_once,omitempty"`
+	MaxAtOnce    int        `toml:"max_at_once,omitzero"`
 	ErrorBudget  policyText `toml:"error_budget,omitempty"`
 	Windows      []string   `toml:"windows,omitempty"`
 	SilentAfter  string     `toml:"silent_after,omitempty"`

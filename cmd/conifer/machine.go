@@ -57,8 +57,12 @@ func printMachine(w io.Writer, h admin.MachineHistory) {
 	for _, b := range h.Barred {
 		row(w, "barred from", b.Version+": "+b.Reason)
 	}
+	if len(h.Events) > 0 {
+		fmt.Fprintln(w)
+		row(w, "REPORTED", "WHAT")
+	}
 	for _, e := range h.Events {
-		fmt.Fprintf(w, "%s\t%s\n", e.At.UTC().Format("2006-01-02 15:04:05"), eventText(e))
+		row(w, e.At, eventText(e))
 	}
 }
 

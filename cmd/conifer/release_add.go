@@ -59,7 +59,11 @@ func (c *command) register(ctx context.Context, s *client.Client, r store.Releas
 	if err := s.AddRelease(ctx, r); err != nil {
 		return err
 	}
-	return c.done(r, "release %s of %s for %s is registered; no channel points at it by that", r.Version, r.App, r.Arch)
+	registered, err := s.Release(ctx, r.App, r.Arch, r.Version)
+	if err != nil {
+		return err
+	}
+	return c.done(registered, "release %s of %s for %s is registered; no channel points at it by that", r.Version, r.App, r.Arch)
 }
 
 func (c *command) releaseImport() *cobra.Command {

@@ -24,7 +24,7 @@ import (
 // TestScripts runs each script of testdata/script as an operator does, in this process, against a service of its own whose
 // data is in $WORK/data. `conifer` must exit 0, `! conifer` must exit 1, and `usage` must exit 2. Beside them there are
 // `machine`, which speaks with the service; `image`, which makes one to publish; and `shape`, which prints the shape of the JSON
-// that the command before printed. $HOST serves the script's folder.
+// that the command before printed. $HOST serves the script's folder, and $STDIN may name a file to read.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:   "testdata/script",
@@ -64,7 +64,11 @@ func setUp(env *testscript.Env) error {
 }
 
 func expect(ts *testscript.TestScript, want int, args []string) {
-	env := cli.Env{Args: args, Stdin: strings.NewReader(ts.Getenv("STDIN")), Stdout: ts.Stdout(), Stderr: ts.Stderr(), Getenv: ts.Getenv}
+	stdin := ""
+	if name := ts.Getenv("STDIN"); name != "" {
+		stdin = ts.ReadFile(name)
+	}
+	env := cli.Env{Args: args, Stdin: strings.NewReader(stdin), Stdout: ts.Stdout(), Stderr: ts.Stderr(), Getenv: ts.Getenv}
 	if code := Run(context.Background(), env); code != want {
 		ts.Fatalf("exit code is %d, want %d", code, want)
 	}
@@ -118,7 +122,9 @@ func shape(at string, value any, places map[string]string) {
 		for _, inner := range v {
 			shape(at+"[]", inner, places)
 		}
+	case float64:
+		places[at] = "number"
 	default:
-		places[at] = map[bool]string{true: "null", false: fmt.Sprintf("%T", v)}[v == nil]
+		places[at] = fmt.Sprintf("%T", v)
 	}
 }
