@@ -10,13 +10,13 @@ import (
 )
 
 func TestContract(t *testing.T) {
-	storetest.Run(t, func(t *testing.T) func() storetest.Store {
+	storetest.Run(t, func(t *testing.T) storetest.Database {
 		folder := filepath.Join(t.TempDir(), "what a name?#%41")
 		if err := os.Mkdir(folder, 0o755); err != nil {
 			t.Fatal(err)
 		}
 		path := filepath.Join(folder, "conifer.db")
-		return func() storetest.Store { return open(t, path) }
+		return storetest.Database{Open: func() storetest.Store { return open(t, path) }}
 	})
 }
 

@@ -1,0 +1,79 @@
+package edge
+
+import (
+	"context"
+	"math/rand/v2"
+	"runtime/metrics"
+	"sync/atomic"
+	"time"
+)
+
+// The processors are behind when one in ten goroutines that could run has waited for longer than late. A share of the requests
+// is then turned away, which grows while that lasts, and goes back when they wait no longer than half of it.
+const (
+	late      = 100 * time.Millisecond
+	lookEvery = 100 * time.Millisecond
+	more      = 50  // thousandths by which the share grows at each look
+	most      = 950 // somebody is always let in, or nobody would learn that it is over
+)
+
+// Load tells when the processors have more to do than they can. A queue in front of them is not seen by counting requests: they
+// stand in it before anybody has read their first byte.
+type Load struct {
+	share  atomic.Int32 // thousandths of the requests that are turned away
+	before []uint64
+}
+
+// latencies is the runtime's histogram of how long goroutines waited for a processor.
+const latencies = "/sched/latencies:seconds"
+
+// Follow looks at the processors until ctx ends.
+func (l *Load) Follow(ctx context.Context) {
+	tick := time.NewTicker(lookEvery)
+	defer tick.Stop()
+	sample := []metrics.Sample{{Name: latencies}}
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			metrics.Read(sample)
+			l.look(l.waited(sample[0].Value.Float64Histogram()))
+		}
+	}
+}
+
+// waited is what nine in ten of the waits since the last look were below.
+func (l *Load) waited(h *metrics.Float64Histogram) time.Duration {
+	if l.before == nil {
+		l.before = make([]uint64, len(h.Counts))
+	}
+	total, fresh := uint64(0), make([]uint64, len(h.Counts))
+	for i, n := range h.Counts {
+		fresh[i] = n - l.before[i]
+		total += fresh[i]
+	}
+	copy(l.before, h.Counts)
+	below := uint64(0)
+	for i, n := range fresh {
+		if below += n; below*10 >= total*9 {
+			return time.Duration(h.Buckets[i] * float64(time.Second)) // the lower end: the last bucket has no other
+		}
+	}
+	return 0
+}
+
+func (l *Load) look(waited time.Duration) {
+	switch share := l.share.Load(); {
+	case waited > late:
+		l.share.Store(min(share+more, most))
+	case waited < late/2:
+		l.share.Store(max(share-more, 0))
+	}
+}
+
+// TurnAway chooses requests to be turned away: none unless the processors are behind.
+func (l *Load) TurnAway() bool {
+	share := l.share.Load()
+	return share > 0 && rand.Int32N(1000) < share
+}
