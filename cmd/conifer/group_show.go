@@ -122,7 +122,7 @@ func printShares(w io.Writer, what string, names []string, counts map[string]int
 			heading = true
 		}
 		part := share(n, whole)
-		row(w, cmp.Or(name, "unknown"), n, bar(part)+" "+percent(part))
+		row(w, cmp.Or(name, "unknown"), n, bar(part, wideCells)+" "+percent(part))
 	}
 }
 

@@ -105,8 +105,15 @@ func (c *command) machineExplain() *cobra.Command {
 	return verb
 }
 
+// printExplanation lists the rules in the order in which they were asked: about the machine first, then about each release that
+// it could be offered.
 func printExplanation(w io.Writer, e admin.Explanation) {
+	about := ""
 	for _, r := range e.Decision.Reasons {
+		if r.Release != "" && r.Release != about {
+			about = r.Release
+			fmt.Fprintf(w, "release %s:\n", about)
+		}
 		mark := "✓"
 		if !r.OK {
 			mark = "✗"

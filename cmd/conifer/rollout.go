@@ -52,7 +52,8 @@ func (c *command) rolloutList() *cobra.Command {
 func rolloutRows(w io.Writer, rollouts []admin.RolloutStatus) {
 	row(w, "GROUP", "RELEASE", "ARCH", "STARTED", "REACHED", "RUNNING", "MACHINES", "FAILURES", "STATE")
 	for _, r := range rollouts {
-		row(w, r.Group, r.Version, r.Arch, r.Started, percent(r.ReachedPercent/100), r.Running, r.Machines, r.Failures, rolloutState(r))
+		reached := r.ReachedPercent / 100
+		row(w, r.Group, r.Version, r.Arch, r.Started, bar(reached, narrowCells)+" "+percent(reached), r.Running, r.Machines, r.Failures, rolloutState(r))
 	}
 }
 
@@ -117,8 +118,8 @@ func printRollout(w io.Writer, r admin.RolloutStatus) {
 	row(w, "state", rolloutState(r))
 	row(w, "started", r.Started)
 	reached, running := r.ReachedPercent/100, share(r.Running, r.Machines)
-	row(w, "has come to", bar(reached)+" "+percent(reached))
-	row(w, "runs on", fmt.Sprintf("%s %s, %d of %d machines", bar(running), percent(running), r.Running, r.Machines))
+	row(w, "has come to", bar(reached, wideCells)+" "+percent(reached))
+	row(w, "runs on", fmt.Sprintf("%s %s, %d of %d machines", bar(running, wideCells), percent(running), r.Running, r.Machines))
 	row(w, "failures", r.Failures)
 	printShares(w, "STATE", stateNames(), r.States, r.Machines)
 }

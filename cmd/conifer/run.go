@@ -26,12 +26,12 @@ type command struct {
 // Run executes one command line and returns its exit code.
 func Run(ctx context.Context, env cli.Env) int {
 	c := &command{env: env}
-	root := &cobra.Command{
-		Use:           "conifer",
-		Short:         "Build, sign and roll out releases of the operating system of a fleet",
-		SilenceUsage:  true,
-		SilenceErrors: true,
+	var commands []*cobra.Command
+	for _, noun := range nouns {
+		commands = append(commands, noun(c))
 	}
+	root := parent("conifer", "Build, sign and roll out releases of the operating system of a fleet", commands...)
+	root.SilenceUsage, root.SilenceErrors = true, true
 	root.SetArgs(env.Args)
 	root.SetIn(env.Stdin)
 	root.SetOut(env.Stdout)
@@ -42,10 +42,16 @@ func Run(ctx context.Context, env cli.Env) int {
 	flags.StringVar(&c.tokenFile, "token-file", c.setting("CONIFER_TOKEN_FILE", ""), "file that holds your token; also CONIFER_TOKEN_FILE")
 	flags.BoolVar(&c.json, "json", false, "print results as JSON")
 	root.CompletionOptions.DisableDefaultCmd = true
-	for _, noun := range nouns {
-		root.AddCommand(noun(c))
+	used, err := root.ExecuteContextC(ctx)
+	return env.Exit("conifer", advised(err, used))
+}
+
+// advised gives wrong usage that says nothing else a hint.
+func advised(err error, used *cobra.Command) error {
+	if !fault.Is(err, fault.Invalid) || fault.HintOf(err) != "" {
+		return err
 	}
-	return env.Exit("conifer", root.ExecuteContext(ctx))
+	return fault.New(fault.Invalid, "%w", err).WithHint("`%s --help` shows what it takes.", used.CommandPath())
 }
 
 // setting is a default that an operator sets once for all commands.

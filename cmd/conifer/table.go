@@ -34,20 +34,23 @@ func sorted(m map[string]string) string {
 	return strings.Join(pairs, " ")
 }
 
-// barCells is how wide a whole bar is.
-const barCells = 30
+// How wide a whole bar is, alone in its line and beside others.
+const (
+	wideCells   = 30
+	narrowCells = 10
+)
 
 // bar draws a share, from 0 to 1. What is not nothing is seen, and what is not everything is not drawn as such.
-func bar(share float64) string {
-	full := int(share*barCells + 0.5)
+func bar(share float64, cells int) string {
+	full := int(share*float64(cells) + 0.5)
 	switch {
 	case share > 0 && full == 0:
 		full = 1
-	case share < 1 && full == barCells:
+	case share < 1 && full == cells:
 		full--
 	}
-	full = min(max(full, 0), barCells)
-	return strings.Repeat("█", full) + strings.Repeat("░", barCells-full)
+	full = min(max(full, 0), cells)
+	return strings.Repeat("█", full) + strings.Repeat("░", cells-full)
 }
 
 // percent prints a share, from 0 to 1; under ten percent with one decimal, so that a canary is not nothing.

@@ -8,9 +8,9 @@ import (
 
 func TestBarShowsWhatIsNotNothingAndNotAll(t *testing.T) {
 	for share, want := range map[float64]int{0: 0, 0.0001: 1, 0.5: 15, 0.9999: 29, 1: 30} {
-		b := bar(share)
-		if full := strings.Count(b, "█"); full != want || full+strings.Count(b, "░") != barCells {
-			t.Errorf("bar(%v) = %s, want %d full cells of %d", share, b, want, barCells)
+		b := bar(share, 30)
+		if full := strings.Count(b, "█"); full != want || full+strings.Count(b, "░") != 30 {
+			t.Errorf("bar(%v) = %s, want %d full cells of %d", share, b, want, 30)
 		}
 	}
 }

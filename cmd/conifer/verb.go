@@ -15,13 +15,14 @@ type action func(ctx context.Context, s *client.Client, args []string) error
 
 // verb makes a command that speaks with the service.
 func (c *command) verb(use, short string, args cobra.PositionalArgs, do action) *cobra.Command {
-	return &cobra.Command{Use: use, Short: short, Args: args, RunE: func(cmd *cobra.Command, args []string) error {
-		s, err := c.service()
-		if err != nil {
-			return err
-		}
-		return do(cmd.Context(), s, args)
-	}}
+	return &cobra.Command{Use: use, Short: short, Args: args, ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			s, err := c.service()
+			if err != nil {
+				return err
+			}
+			return do(cmd.Context(), s, args)
+		}}
 }
 
 // parent is a noun: it does nothing by itself, and a verb that it does not have is wrong usage.
@@ -30,7 +31,7 @@ func parent(use, short string, verbs ...*cobra.Command) *cobra.Command {
 		if len(args) == 0 {
 			return nil
 		}
-		return fault.New(fault.Invalid, "%s has no verb %q", cmd.CommandPath(), args[0]).WithHint("Verbs: %s.", verbNames(verbs))
+		return fault.New(fault.Invalid, "%s has no command %q", cmd.CommandPath(), args[0]).WithHint("There are: %s.", verbNames(verbs))
 	}}
 	noun.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 	noun.AddCommand(verbs...)
@@ -49,7 +50,7 @@ func verbNames(verbs []*cobra.Command) string {
 func takes(what ...string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) > len(what) {
-			return fault.New(fault.Invalid, "unexpected argument %q", args[len(what)]).WithHint("`%s --help` shows how it is used.", cmd.CommandPath())
+			return fault.New(fault.Invalid, "unexpected argument %q", args[len(what)])
 		}
 		if len(args) < len(what) {
 			return fault.New(fault.Invalid, "%s needs %s", cmd.CommandPath(), strings.Join(what[len(args):], " and ")).
