@@ -230,7 +230,7 @@ func TestLoad(t *testing.T) {
 		{[]uint64{389, 111, 200}, 0},
 	}
 	for i, look := range looks {
-		l.look(l.waited(histogram(look.counts...)))
+		l.look(l.waited(histogram(look.counts...)), many)
 		if got := l.share.Load(); got != look.share {
 			t.Errorf("look %d: %d thousandths are turned away, want %d", i, got, look.share)
 		}
@@ -238,8 +238,12 @@ func TestLoad(t *testing.T) {
 	if l.TurnAway() {
 		t.Error("somebody is turned away while there is room")
 	}
+	l.look(time.Second, many-1)
+	if l.TurnAway() {
+		t.Error("somebody is turned away because few have waited")
+	}
 	for range 100 {
-		l.look(time.Second)
+		l.look(time.Second, many)
 	}
 	away := 0
 	for range 10000 {
@@ -252,12 +256,12 @@ func TestLoad(t *testing.T) {
 	}
 }
 
-// The runtime has the histogram, in the form that it is read in.
+// The runtime tells both, in the form that they are read in.
 func TestLoadLooks(t *testing.T) {
-	sample := []metrics.Sample{{Name: latencies}}
+	sample := []metrics.Sample{{Name: latencies}, {Name: runnable}}
 	metrics.Read(sample)
-	if sample[0].Value.Kind() != metrics.KindFloat64Histogram {
-		t.Fatalf("%s is of kind %v", latencies, sample[0].Value.Kind())
+	if sample[0].Value.Kind() != metrics.KindFloat64Histogram || sample[1].Value.Kind() != metrics.KindUint64 {
+		t.Fatalf("got kinds %v and %v", sample[0].Value.Kind(), sample[1].Value.Kind())
 	}
 	var l Load
 	if waited := l.waited(sample[0].Value.Float64Histogram()); waited < 0 || waited > time.Minute {

@@ -8,10 +8,12 @@ import (
 	"time"
 )
 
-// The processors are behind when one in ten goroutines that could run has waited for longer than late. A share of the requests
-// is then turned away, which grows while that lasts, and goes back when they wait no longer than half of it.
+// The processors are behind when one in ten goroutines that could run has waited for longer than late, and many wait now: few
+// that waited long say that other programs had the processors. A share of the requests is then turned away, which
+// grows while that lasts, and goes back when they wait no longer than half of it.
 const (
 	late      = 100 * time.Millisecond
+	many      = 256
 	lookEvery = 100 * time.Millisecond
 	more      = 50  // thousandths by which the share grows at each look
 	most      = 950 // somebody is always let in, or nobody would learn that it is over
@@ -24,21 +26,24 @@ type Load struct {
 	before []uint64
 }
 
-// latencies is the runtime's histogram of how long goroutines waited for a processor.
-const latencies = "/sched/latencies:seconds"
+// What the runtime tells: a histogram of how long goroutines waited for a processor, and how many do.
+const (
+	latencies = "/sched/latencies:seconds"
+	runnable  = "/sched/goroutines/runnable:goroutines"
+)
 
 // Follow looks at the processors until ctx ends.
 func (l *Load) Follow(ctx context.Context) {
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
-	sample := []metrics.Sample{{Name: latencies}}
+	sample := []metrics.Sample{{Name: latencies}, {Name: runnable}}
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 			metrics.Read(sample)
-			l.look(l.waited(sample[0].Value.Float64Histogram()))
+			l.look(l.waited(sample[0].Value.Float64Histogram()), sample[1].Value.Uint64())
 		}
 	}
 }
@@ -63,11 +68,11 @@ func (l *Load) waited(h *metrics.Float64Histogram) time.Duration {
 	return 0
 }
 
-func (l *Load) look(waited time.Duration) {
+func (l *Load) look(waited time.Duration, waiting uint64) {
 	switch share := l.share.Load(); {
-	case waited > late:
+	case waited > late && waiting >= many:
 		l.share.Store(min(share+more, most))
-	case waited < late/2:
+	case waited < late/2 || waiting < many:
 		l.share.Store(max(share-more, 0))
 	}
 }

@@ -158,16 +158,13 @@ func (f *Fleet) Allowance(ctx context.Context, limit store.Limit) (store.Allowan
 }
 
 // pollSeconds asks a machine that waits for a period to end to come back then, and spreads those that do; 0 leaves it to the machine.
-// A machine polls about every 45 minutes by itself, so only what is sooner helps, and less than 5 minutes would be a load.
+// update_engine makes of it what it allows, 45 minutes to 4 hours.
 func pollSeconds(machine, rule string, again, now time.Time) int {
 	if rule != "limit" || again.IsZero() {
 		return 0
 	}
 	spread := fnv.New32a()
 	spread.Write([]byte(machine))
-	wait := max(again.Sub(now), 5*time.Minute) + time.Duration(spread.Sum32()%300)*time.Second
-	if wait > 40*time.Minute {
-		return 0
-	}
-	return int(wait.Seconds())
+	wait := max(again.Sub(now), time.Minute) + time.Duration(spread.Sum32()%300)*time.Second
+	return int(min(wait, 4*time.Hour).Seconds())
 }

@@ -65,7 +65,7 @@ func (p Progress) Arrived(before Progress) bool {
 // forces an update tells nothing.
 func (p Progress) Runs(version string) Progress {
 	switch {
-	case version == p.Version || version == "" || Forces(version):
+	case version == p.Version || version == "" || omaha.Forced(version):
 		return p
 	case version == p.Target:
 		return Progress{State: Complete, Version: version, Target: version}
@@ -149,13 +149,12 @@ func Tells(e omaha.Event) bool {
 }
 
 // passing codes speak of what a release cannot be to blame for, and the machine will try again: the network, the
-// service and its answer (2, 9, 30, 31, 37, 43), the machine's own policy (35, 36, 40), its disk (6, 7, 8, 14, 20).
-// 16 is how our agent says that there is no space (kind exhausted); to update_engine it is a kernel that does not verify once
-// it is written, when its payload did verify. What does not verify as it arrives (10, 12 and their like) may be one broken
+// service and its answer (2, 9, 30, 31, 34, 37, 43), the machine's own policy (35, 36, 40), its disk (6, 7, 8, 14, 20).
+// What does not verify as it arrives (10, 12 and their like) may be one broken
 // cache or a broken release: that it counts against the release, and a budget says how often it may, tells them apart.
 var passing = map[omaha.ErrorCode]bool{
 	2: true, 9: true, 30: true, 31: true, 37: true, 43: true, 35: true, 36: true, 40: true,
-	6: true, 7: true, 8: true, 14: true, 16: true, 20: true,
+	6: true, 7: true, 8: true, 14: true, 20: true, 34: true,
 }
 
 // Passing reports whether a failure with the code is no verdict on the release.

@@ -97,7 +97,7 @@ func TestEndings(t *testing.T) {
 		{"about what runs", "1.0.0", omaha.Event{Type: 3, ErrorCode: 44}, RolledBack, ""},
 		{"network", "1.1.0", omaha.Event{Type: 3, ErrorCode: 9}, Failed, ""},
 		{"overloaded service", "1.1.0", omaha.Event{Type: 3, ErrorCode: 2503}, Failed, ""},
-		{"disk is full", "1.1.0", omaha.Event{Type: 3, ErrorCode: 16}, Failed, ""},
+		{"answer that cannot be read", "1.1.0", omaha.Event{Type: 3, ErrorCode: 34}, Failed, ""},
 		{"disk does not take it", "1.1.0", omaha.Event{Type: 3, ErrorCode: 14 - 1<<31}, Failed, ""},
 	}
 	for _, c := range cases {
@@ -195,7 +195,7 @@ func TestEndingsOfAnyEvents(t *testing.T) {
 			if ending.Bad() && (ending.Version == "" || ending.Version == p.Version || ending.State != p.State || p.UnderWay() || ending.Text == "") {
 				t.Fatalf("%+v became %+v with %+v", before, p, ending)
 			}
-			if Forces(p.Version) || p.Version == "" {
+			if omaha.Forced(p.Version) || p.Version == "" {
 				t.Fatalf("%+v became %+v, which is no version", before, p)
 			}
 		}

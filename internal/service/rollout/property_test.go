@@ -1,6 +1,7 @@
 package rollout
 
 import (
+	"conifer.dev/conifer/internal/wire/omaha"
 	"fmt"
 	"math"
 	"testing"
@@ -59,7 +60,7 @@ func (w *world) machine() Machine {
 		Manual:  rapid.Bool().Draw(w.t, "manual"), HasWariness: rapid.Bool().Draw(w.t, "has wariness"),
 		Wariness: rapid.OneOf(rapid.Float64Range(0, 1), rapid.SampledFrom([]float64{math.NaN(), math.Inf(1), -3, 7})).Draw(w.t, "wariness"),
 	}
-	m.Forced = Forces(m.Version)
+	m.Forced = omaha.Forced(m.Version)
 	return m
 }
 

@@ -26,15 +26,6 @@ type Machine struct {
 	Forced      bool // Version is one that asks for any release ([Forces]): older than everything, and manual
 }
 
-// Forces reports whether a version is no version, but asks for whatever there is. What really runs is not told by it.
-func Forces(version string) bool {
-	switch version {
-	case "0.0.0", "0.0.0.0", "ForcedUpdate":
-		return true
-	}
-	return false
-}
-
 // Group is the policy that a machine is under.
 type Group struct {
 	Name     string
