@@ -49,7 +49,7 @@ func ReadToken(path string) (string, error) {
 	}
 	text, err := os.ReadFile(path)
 	if err != nil {
-		return "", fault.New(fault.Unauthorized, "read the token: %w", err)
+		return "", fault.New(fault.Unauthorized, "read the token: %w", err).WithHint("--token-file names the file; `conifer token add` makes one, and the service made DATA/admin.token.")
 	}
 	return strings.TrimSpace(string(text)), nil
 }

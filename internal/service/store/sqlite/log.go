@@ -26,6 +26,8 @@ func (s *Store) Activity(ctx context.Context, limit int) ([]store.Activity, erro
 	return entries, err
 }
 
+const sampleSelect = `SELECT at, states, versions FROM sample WHERE app = ? AND fleet_group = ? AND step = ? AND at >= ? ORDER BY at`
+
 // Samples lists a group's time series of one step from since on, the oldest first.
 func (s *Store) Samples(ctx context.Context, app, group string, step time.Duration, since time.Time) ([]store.Sample, error) {
 	samples := []store.Sample{}
@@ -40,7 +42,6 @@ func (s *Store) Samples(ctx context.Context, app, group string, step time.Durati
 		samples = append(samples, sample)
 		last := &samples[len(samples)-1]
 		return errors.Join(json.Unmarshal(states, &last.States), json.Unmarshal(versions, &last.Versions))
-	}, `SELECT at, states, versions FROM sample WHERE app = ? AND fleet_group = ? AND step = ? AND at >= ? ORDER BY at`,
-		app, group, step.Milliseconds(), millis(since))
+	}, sampleSelect, app, group, step.Milliseconds(), millis(since))
 	return samples, err
 }

@@ -50,6 +50,12 @@ func (t *transaction) removeMachine(c store.RemoveMachine) error {
 	return nil
 }
 
+const (
+	appSelect  = `SELECT number FROM word WHERE EXISTS (SELECT * FROM machine_row WHERE app = number)`
+	spanSelect = `SELECT id, alias, address, fleet_group, arch, state, version, target, error_code, since, granted, first_seen, last_seen
+	FROM machine_row WHERE app = ? AND id >= ? AND id < ?`
+)
+
 // span is a part of the machines: those of an application whose ids are from first on and before end.
 type span struct {
 	app        int64
@@ -76,7 +82,7 @@ func (s *Store) spans(ctx context.Context, q querier) ([]span, error) {
 		p.end = []byte{} // a blob, which comes after every text
 		all = append(all, p)
 		return nil
-	}, `SELECT number FROM word WHERE EXISTS (SELECT * FROM machine_row WHERE app = number)`)
+	}, appSelect)
 	return all, err
 }
 
@@ -109,8 +115,7 @@ func (s *Store) machines(ctx context.Context, q querier, p span, held map[holder
 		m := s.machine(app, &c)
 		m.Granted = m.Granted || len(held) > 0 && held[holder{app, m.ID}]
 		return use(m)
-	}, `SELECT id, alias, address, fleet_group, arch, state, version, target, error_code, since, granted, first_seen, last_seen
-		FROM machine_row WHERE app = ? AND id >= ? AND id < ?`, p.app, p.first, p.end)
+	}, spanSelect, p.app, p.first, p.end)
 }
 
 // machine makes a machine of the columns that machines selects. Their types are certain: the table is strict.

@@ -83,10 +83,11 @@ func (l *openLedger) places(asks []store.Ask) (granted []bool, err error) {
 	return granted, err
 }
 
+const ledgerSelect = `SELECT id, newest, newest_at, held FROM ledger WHERE app = ? AND fleet_group = ?`
+
 // read finds the ledger. A group that nobody got a place in has none yet, and an id of 0.
 func (l *ledger) read() error {
-	_, err := l.find([]any{&l.id, &l.newest, &l.newestAt, &l.held},
-		`SELECT id, newest, newest_at, held FROM ledger WHERE app = ? AND fleet_group = ?`, l.limit.App, l.limit.Group)
+	_, err := l.find([]any{&l.id, &l.newest, &l.newestAt, &l.held}, ledgerSelect, l.limit.App, l.limit.Group)
 	return err
 }
 

@@ -82,8 +82,8 @@ func (p *pruner) log(table string, cutoff int64) {
 }
 
 // places removes the places that no period can count any more when the next one is given, which is not before the newest: so this needs no clock.
-// Who holds a place is written elsewhere and stays.
+// Who holds a place is written elsewhere and stays. CROSS keeps the order of the join, from the few ledgers to the old places of each.
 func (p *pruner) places() {
 	p.all(`DELETE FROM begun WHERE (ledger, serial) IN
-		(SELECT b.ledger, b.serial FROM ledger l JOIN begun b ON b.ledger = l.id AND b.at < l.newest_at - ? LIMIT ?)`, countedFor.Milliseconds())
+		(SELECT b.ledger, b.serial FROM ledger l CROSS JOIN begun b ON b.ledger = l.id AND b.at < l.newest_at - ? LIMIT ?)`, countedFor.Milliseconds())
 }

@@ -29,24 +29,42 @@ func (s *Store) write(ctx context.Context, do func(*transaction) error) error {
 	}
 	s.writing.Lock()
 	defer s.writing.Unlock()
-	if s.session == nil {
-		conn, err := s.writer.Conn(context.WithoutCancel(ctx))
-		if err != nil {
-			return refused(err)
-		}
-		s.session = &session{conn, map[string]*sql.Stmt{}}
+	if err := s.connected(ctx); err != nil {
+		return refused(err)
 	}
-	t := &transaction{s.session, &s.words}
-	err := t.run(do)
-	if err == nil {
+	committed := false
+	defer func() { // also when do panics
+		if !committed {
+			s.rollback()
+		}
+	}()
+	if err := (&transaction{s.session, &s.words}).run(do); err != nil {
+		return refused(err)
+	}
+	committed = true
+	return nil
+}
+
+// connected makes the connection that writes, when there is none or none any more.
+func (s *Store) connected(ctx context.Context) error {
+	if s.session != nil {
 		return nil
 	}
-	s.words.forget()
-	if t.exec("ROLLBACK") != nil { // the connection is in a state that nobody knows
-		s.session = nil
-		err = errors.Join(err, t.close())
+	conn, err := s.writer.Conn(context.WithoutCancel(ctx))
+	if err != nil {
+		return err
 	}
-	return refused(err)
+	s.session = &session{conn, map[string]*sql.Stmt{}}
+	return nil
+}
+
+// rollback undoes a transaction. A connection where that cannot be done is in a state that nobody knows, and another takes its place.
+func (s *Store) rollback() {
+	s.words.forget()
+	if s.session.exec("ROLLBACK") != nil {
+		s.session.close() // the caller is told of the error before
+		s.session = nil
+	}
 }
 
 func (t *transaction) run(do func(*transaction) error) error {
