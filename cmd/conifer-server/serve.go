@@ -90,6 +90,7 @@ func openDoor(ctx context.Context, settings Config, log *slog.Logger) (d door, e
 	go d.load.Follow(ctx)
 	told := make(chan os.Signal, 1)
 	signal.Notify(told, syscall.SIGHUP) // without a certificate there is nothing to read again, and nothing to end for
+	context.AfterFunc(ctx, func() { signal.Stop(told) })
 	if settings.TLSCertificate == "" {
 		return d, nil
 	}
