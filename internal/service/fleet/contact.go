@@ -307,6 +307,9 @@ func (f *Fleet) decide(ctx context.Context, a *app, i uint32, c *Contact, now ti
 		}
 	}
 	f.follow(a, i, m.progress(r).Checked(told.Version), now)
+	if told.NeedsPlace && told.Version != "" {
+		f.enqueue([]store.Change{store.PutMachine{Machine: m.export(i)}}) // so that who holds the place is soon known after a crash
+	}
 	answer := Answer{Known: true, Rule: told.Rule, PollSeconds: pollSeconds(c.Machine, told.Rule, situation.Place.Again, now)}
 	if told.Version != "" {
 		answer.Release = a.releases[releaseKey{m.names.text(r.arch), told.Version}]

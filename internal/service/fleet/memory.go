@@ -153,6 +153,8 @@ func (m *memory) applyCatalog(change store.Change) {
 	clear(a.routes)
 	switch c := change.(type) {
 	case store.PutRelease:
+		m.names.number(c.Release.Arch)
+		m.names.number(c.Release.Version)
 		a.releases[releaseKey{c.Release.Arch, c.Release.Version}] = &c.Release
 	case store.RemoveRelease:
 		delete(a.releases, releaseKey{c.Arch, c.Version})
@@ -161,6 +163,7 @@ func (m *memory) applyCatalog(change store.Change) {
 	case store.RemoveChannel:
 		delete(a.channels, c.Name)
 	case store.PutGroup:
+		m.names.number(c.Group.Name)
 		a.groups[c.Group.Name] = group{c.Group, policyOf(c.Group)}
 	case store.RemoveGroup:
 		delete(a.groups, c.Name)

@@ -223,6 +223,7 @@ func TestPlacesSurviveARestart(t *testing.T) {
 	if got := offered(t, f, runs("m1", "1.0")); got != "2.0" {
 		t.Fatalf("told %q", got)
 	}
+	must(t, f.AddApp(t.Context(), "test", store.App{ID: "b", Name: "b"})) // written behind the machine
 	again, err := Open(t.Context(), s, slog.New(slog.DiscardHandler), s.clock.now, Defaults())
 	must(t, err)
 	defer again.Close()
