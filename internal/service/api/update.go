@@ -1,6 +1,7 @@
 package api
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"net/netip"
@@ -29,21 +30,25 @@ var exchanges = sync.Pool{New: func() any { return &exchange{} }}
 
 // Parts of answers that are always the same, made once.
 var (
-	xmlType = []string{"text/xml; charset=utf-8"}
-	taken   = omaha.Ack{Status: omaha.StatusOK}
-	nothing = omaha.NoUpdate(0)
+	xmlType  = []string{"text/xml; charset=utf-8"}
+	jsonType = []string{"application/json"}
+	taken    = omaha.Ack{Status: omaha.StatusOK}
+	nothing  = omaha.NoUpdate(0)
 )
 
 // update answers one Omaha request.
 func (s *Server) update(w http.ResponseWriter, r *http.Request) error {
 	began := time.Now()
 	if s.Load != nil && s.Load.TurnAway() {
-		return s.turnAway(busyProcessors)
+		return s.turnAway(w, busyProcessors)
 	}
 	x := exchanges.Get().(*exchange)
 	defer exchanges.Put(x)
 	body, err := s.body(r, x.body[:])
-	if err != nil {
+	switch {
+	case err == errLarge:
+		return s.turnAway(w, busyLarge)
+	case err != nil:
 		return err
 	}
 	request, err := omaha.ParseRequest(body)
@@ -52,7 +57,7 @@ func (s *Server) update(w http.ResponseWriter, r *http.Request) error {
 	}
 	// A place is taken only now, so that a peer who sends slowly holds none.
 	if !s.updates.Enter() {
-		return s.turnAway(busyRequests)
+		return s.turnAway(w, busyRequests)
 	}
 	defer s.updates.Leave()
 	if err := s.answerAll(r, request, began, x); err != nil {
@@ -66,41 +71,48 @@ func (s *Server) update(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// turnAway is the answer to a request that there is no room for. Clients back off on it.
-func (s *Server) turnAway(busy string) error {
+// turnAway answers a request that there is no room for, as cheaply as can be. Clients back off on it.
+func (s *Server) turnAway(w http.ResponseWriter, busy string) error {
 	s.counts.shed[busy].Inc()
-	return fault.New(fault.Unavailable, "the service has more requests than it can answer")
+	s.refusals.Do(func() { s.Log.Warn("requests of machines are turned away", "busy", busy) })
+	h := w.Header()
+	h["Content-Type"], h["Retry-After"] = jsonType, []string{comeAgain()}
+	w.WriteHeader(http.StatusServiceUnavailable)
+	_, _ = io.WriteString(w, tooMuch)
+	return nil
 }
 
-// body reads the body into the buffer. Few may be larger than that at once, because a crowd of them would take the memory.
+const tooMuch = `{"kind":"unavailable","message":"the service has more requests than it can answer","hint":"Ask again later."}` + "\n"
+
+// body reads the body into the buffer. A larger one has to be of a size that no machine sends, and there may be few of them at
+// once, because a crowd would take the memory.
 func (s *Server) body(r *http.Request, buffer []byte) ([]byte, error) {
 	if r.ContentLength > omaha.MaxRequestBytes {
 		return nil, tooLarge()
 	}
 	n, err := io.ReadFull(r.Body, buffer)
-	switch err {
-	case io.EOF, io.ErrUnexpectedEOF:
+	switch {
+	case errors.Is(err, io.ErrUnexpectedEOF) && (r.ContentLength < 0 || int64(n) == r.ContentLength), err == io.EOF:
 		return buffer[:n], nil
-	case nil:
-		return s.largeBody(r, buffer)
-	}
-	return nil, fault.New(fault.Canceled, "read the body: %w", err)
-}
-
-func (s *Server) largeBody(r *http.Request, begin []byte) ([]byte, error) {
-	if !s.large.Enter() {
-		return nil, s.turnAway(busyLarge)
-	}
-	defer s.large.Leave()
-	rest, err := io.ReadAll(io.LimitReader(r.Body, omaha.MaxRequestBytes+1-int64(len(begin))))
-	if err != nil {
+	case err != nil:
 		return nil, fault.New(fault.Canceled, "read the body: %w", err)
 	}
-	if len(begin)+len(rest) > omaha.MaxRequestBytes {
+	if !s.large.Enter() {
+		return nil, errLarge
+	}
+	defer s.large.Leave()
+	rest, err := io.ReadAll(io.LimitReader(r.Body, omaha.MaxRequestBytes+1-int64(n)))
+	switch {
+	case err != nil:
+		return nil, fault.New(fault.Canceled, "read the body: %w", err)
+	case n+len(rest) > omaha.MaxRequestBytes:
 		return nil, tooLarge()
 	}
-	return append(append([]byte(nil), begin...), rest...), nil
+	return append(buffer[:n:n], rest...), nil
 }
+
+// errLarge says that there are too many large requests.
+var errLarge = errors.New("too many large requests")
 
 func tooLarge() error {
 	return fault.New(fault.Invalid, "the body has more than %d bytes", omaha.MaxRequestBytes)

@@ -210,27 +210,34 @@ func TestAGateWithoutPatience(t *testing.T) {
 }
 
 func histogram(counts ...uint64) *metrics.Float64Histogram {
-	return &metrics.Float64Histogram{Counts: counts, Buckets: []float64{0, .05, .2, 1}}
+	return &metrics.Float64Histogram{Counts: counts, Buckets: []float64{0, .05, .6, 2}}
 }
 
 // The share that is turned away grows while goroutines wait, and goes back afterwards.
 func TestLoad(t *testing.T) {
 	var l Load
-	looks := []struct {
-		counts []uint64
-		share  int32
+	for i, look := range []struct {
+		counts  []uint64
+		waiting uint64
+		share   int32
 	}{
-		{[]uint64{100, 0, 0}, 0},
-		{[]uint64{100, 0, 0}, 0},     // nobody ran at all
-		{[]uint64{189, 11, 0}, 0},    // more than one in ten waited, but not for long enough
-		{[]uint64{189, 11, 100}, 50}, // everybody did
-		{[]uint64{189, 11, 200}, 100},
-		{[]uint64{189, 111, 200}, 100}, // better, and not yet good
-		{[]uint64{289, 111, 200}, 50},
-		{[]uint64{389, 111, 200}, 0},
-	}
-	for i, look := range looks {
-		l.look(l.waited(histogram(look.counts...)), many)
+		{[]uint64{100, 0, 0}, many, 0},
+		{[]uint64{100, 0, 0}, many, 0},         // nobody ran at all
+		{[]uint64{189, 11, 0}, many, 0},        // more than one in ten waited, but not for long enough
+		{[]uint64{189, 11, 100}, many - 1, 0},  // they did, and are few
+		{[]uint64{189, 11, 200}, many, 250},    // they are many: half of them have to go, and it begins with half of that
+		{[]uint64{189, 11, 300}, many, 375},    // 0.6 s
+		{[]uint64{189, 111, 300}, many, 187},   // 0.05 s
+		{[]uint64{1189, 111, 300}, many, 93},   // nothing
+		{[]uint64{2189, 111, 300}, many, 46},   // nothing
+		{[]uint64{2189, 111, 300}, many, 23},   // and nothing
+		{[]uint64{2189, 111, 300}, 0, 11},      // until
+		{[]uint64{2189, 111, 300}, 0, 5},       // it is
+		{[]uint64{2189, 111, 300}, 0, 2},       // all
+		{[]uint64{2189, 111, 300}, 0, 1},       // back
+		{[]uint64{2189, 111, 300}, 1 << 20, 0}, // again
+	} {
+		l.look(l.waited(histogram(look.counts...)), look.waiting)
 		if got := l.share.Load(); got != look.share {
 			t.Errorf("look %d: %d thousandths are turned away, want %d", i, got, look.share)
 		}
@@ -238,12 +245,8 @@ func TestLoad(t *testing.T) {
 	if l.TurnAway() {
 		t.Error("somebody is turned away while there is room")
 	}
-	l.look(time.Second, many-1)
-	if l.TurnAway() {
-		t.Error("somebody is turned away because few have waited")
-	}
 	for range 100 {
-		l.look(time.Second, many)
+		l.look(time.Hour, many)
 	}
 	away := 0
 	for range 10000 {
@@ -251,7 +254,7 @@ func TestLoad(t *testing.T) {
 			away++
 		}
 	}
-	if l.share.Load() != most || away < 9200 || away > 9800 {
+	if l.share.Load() != most || away < 8700 || away > 9300 {
 		t.Errorf("%d thousandths are to be turned away, and %d of 10000 were", l.share.Load(), away)
 	}
 }

@@ -9,14 +9,13 @@ import (
 )
 
 // The processors are behind when one in ten goroutines that could run has waited for longer than late, and many wait now: few
-// that waited long say that other programs had the processors. A share of the requests is then turned away, which
-// grows while that lasts, and goes back when they wait no longer than half of it.
+// that waited long say that other programs had the processors. A request stands in that queue two or three times, so that
+// those who are answered at all are answered within a second.
 const (
-	late      = 100 * time.Millisecond
+	late      = 300 * time.Millisecond
 	many      = 256
 	lookEvery = 100 * time.Millisecond
-	more      = 50  // thousandths by which the share grows at each look
-	most      = 950 // somebody is always let in, or nobody would learn that it is over
+	most      = 900 // thousandths: somebody is always let in, or nobody would learn that it is over
 )
 
 // Load tells when the processors have more to do than they can. A queue in front of them is not seen by counting requests: they
@@ -68,13 +67,14 @@ func (l *Load) waited(h *metrics.Float64Histogram) time.Duration {
 	return 0
 }
 
+// look moves the share halfway to what would bring the wait back to late. What is turned away costs most of what an answer
+// costs, because most of either is the network: no more is turned away than has to be.
 func (l *Load) look(waited time.Duration, waiting uint64) {
-	switch share := l.share.Load(); {
-	case waited > late && waiting >= many:
-		l.share.Store(min(share+more, most))
-	case waited < late/2 || waiting < many:
-		l.share.Store(max(share-more, 0))
+	want := int32(0)
+	if waited > late && waiting >= many {
+		want = int32(1000 * (waited - late) / waited)
 	}
+	l.share.Store(min((l.share.Load()+want)/2, most))
 }
 
 // TurnAway chooses requests to be turned away: none unless the processors are behind.
