@@ -43,7 +43,7 @@ type Copier interface {
 
 // Limits say when requests are turned away. A zero means the default.
 type Limits struct {
-	UpdatesInFlight int           // requests of machines at once: 1024
+	UpdatesInFlight int           // requests of machines at once: 1024 that ask, and as many that report
 	UpdatePatience  time.Duration // that one more may wait: 500 ms
 	AdminPerSecond  float64       // requests of one address to the admin API: 50
 	AdminBurst      int           // 250
@@ -87,7 +87,8 @@ type Settings struct {
 type Server struct {
 	Settings
 	counts    *counts
-	updates   *edge.Gate
+	updates   *edge.Gate // requests that only ask
+	reports   *edge.Gate // requests that wait for the disk
 	large     *edge.Gate
 	admins    *edge.Rates
 	logins    *edge.Rates
@@ -106,6 +107,7 @@ func New(settings Settings) *Server {
 	s := &Server{
 		Settings: settings,
 		updates:  edge.NewGate(l.UpdatesInFlight, l.UpdatePatience),
+		reports:  edge.NewGate(l.UpdatesInFlight, l.UpdatePatience),
 		large:    edge.NewGate(maxLarge, 0),
 		admins:   edge.NewRates(time.Duration(float64(time.Second)/l.AdminPerSecond), l.AdminBurst, time.Now),
 		logins:   edge.NewRates(l.LoginEvery, l.LoginBurst, time.Now),

@@ -17,6 +17,7 @@ type counts struct {
 const (
 	busyProcessors = "processors"
 	busyRequests   = "requests"
+	busyReports    = "reports"
 	busyLarge      = "large"
 )
 
@@ -34,10 +35,10 @@ func newCounts(s *Server) *counts {
 		}),
 		shed: map[string]prometheus.Counter{},
 	}
-	for _, busy := range []string{busyProcessors, busyRequests, busyLarge} {
+	for _, busy := range []string{busyProcessors, busyRequests, busyReports, busyLarge} {
 		c.shed[busy] = c.sheds.WithLabelValues(busy)
 	}
-	c.looked = append(c.looked, gauge("conifer_updates_in_flight", "Requests of machines under way.", s.updates.Inside))
+	c.looked = append(c.looked, gauge("conifer_updates_in_flight", "Requests of machines under way.", func() int { return s.updates.Inside() + s.reports.Inside() }))
 	if s.Connections != nil {
 		c.looked = append(c.looked, gauge("conifer_connections", "Open connections.", s.Connections.Open),
 			prometheus.NewCounterFunc(prometheus.CounterOpts{

@@ -2,8 +2,11 @@ package api
 
 import "conifer.dev/conifer/internal/service/edge"
 
-// Fill takes all places that requests of machines may have, until empty is called.
+// Fill takes all places that requests of machines may have that only ask, until empty is called.
 func (s *Server) Fill() (empty func()) { return fill(s.updates) }
+
+// FillReports takes all places that those may have that report.
+func (s *Server) FillReports() (empty func()) { return fill(s.reports) }
 
 // FillLarge takes all places that large requests may have.
 func (s *Server) FillLarge() (empty func()) { return fill(s.large) }

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -12,6 +13,7 @@ import (
 
 	"conifer.dev/conifer/internal/fault"
 	"conifer.dev/conifer/internal/service/fleet"
+	"conifer.dev/conifer/internal/service/rollout"
 	"conifer.dev/conifer/internal/service/store"
 	"conifer.dev/conifer/internal/wire/omaha"
 )
@@ -56,10 +58,14 @@ func (s *Server) update(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	// A place is taken only now, so that a peer who sends slowly holds none.
-	if !s.updates.Enter() {
-		return s.turnAway(w, busyRequests)
+	gate, busy := s.updates, busyRequests
+	if reports(request) {
+		gate, busy = s.reports, busyReports
 	}
-	defer s.updates.Leave()
+	if !gate.Enter() {
+		return s.turnAway(w, busy)
+	}
+	defer gate.Leave()
 	if err := s.answerAll(r, request, began, x); err != nil {
 		return err
 	}
@@ -69,6 +75,17 @@ func (s *Server) update(w http.ResponseWriter, r *http.Request) error {
 	_, _ = w.Write(x.answer) // nobody is left to be told of an error
 	s.counts.seconds.Observe(time.Since(began).Seconds())
 	return nil
+}
+
+// reports tells whether there is something in the request that has to be on the disk before it is answered. When the disk is slow, all
+// places of such requests are taken, and polls are still answered from memory.
+func reports(request *omaha.Request) bool {
+	for i := range request.Apps {
+		if slices.ContainsFunc(request.Apps[i].Events, rollout.Tells) {
+			return true
+		}
+	}
+	return false
 }
 
 // turnAway answers a request that there is no room for, as cheaply as can be. Clients back off on it.

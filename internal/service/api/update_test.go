@@ -95,6 +95,12 @@ func TestTooMuchAtOnce(t *testing.T) {
 	}
 	empty()
 	answered(poll(t, "m1", ""))
+	report := bytes.Replace(poll(t, "m1", ""), []byte("</updatecheck>"), []byte(`</updatecheck><event eventtype="13" eventresult="1"></event>`), 1)
+	empty = s.FillReports()
+	turnedAway(report)
+	answered(poll(t, "m1", ""))
+	empty()
+	answered(report)
 	empty = s.FillLarge()
 	turnedAway(large)
 	answered(poll(t, "m1", ""))
