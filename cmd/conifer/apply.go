@@ -79,7 +79,7 @@ func (c *command) apply(ctx context.Context, s *client.Client, what admin.Apply,
 			return err
 		}
 	}
-	if err := c.confirm(flags, len(plan.Steps)); err != nil {
+	if err := c.confirm(flags); err != nil {
 		return err
 	}
 	what.DryRun = false
@@ -118,7 +118,7 @@ func (c *command) showApplied(plan, done admin.Applied) error {
 }
 
 // confirm asks a person at a terminal. Elsewhere nobody can be asked, and only what removes needs to have been confirmed.
-func (c *command) confirm(flags applyFlags, steps int) error {
+func (c *command) confirm(flags applyFlags) error {
 	if flags.yes {
 		return nil
 	}
@@ -128,7 +128,7 @@ func (c *command) confirm(flags applyFlags, steps int) error {
 		}
 		return nil
 	}
-	fmt.Fprintf(c.env.Stderr, "carry out these %d? [y/N] ", steps)
+	fmt.Fprint(c.env.Stderr, "carry out this plan? [y/N] ")
 	answer, _ := bufio.NewReader(c.env.Stdin).ReadString('\n') // an end of input is no yes
 	if answer = strings.ToLower(strings.TrimSpace(answer)); answer != "y" && answer != "yes" {
 		return fault.New(fault.Canceled, "nothing was changed")

@@ -15,7 +15,7 @@ import (
 
 // machineNoun is `conifer machine`.
 func machineNoun(c *command) *cobra.Command {
-	return parent("machine", "Machines that have asked the service", c.machineList(), c.machineShow(), c.machineExplain(),
+	return parent("machine", "Machines that have asked the service", c.machineList(), c.machineShow(), c.machineExplain(), c.machineEvents(),
 		c.machinePin(), c.machineUnpin(), c.machineRetry(), c.machineForget())
 }
 

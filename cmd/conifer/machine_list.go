@@ -15,17 +15,26 @@ import (
 
 const machineListHelp = `List machines in the order of their ids.
 
-At most --limit are shown; --after continues behind the last one, and --all shows every machine, asking for --limit of
-them at a time. With --all --json there is one machine in each line, so that a large fleet can be read as it comes.`
+At most --limit are shown; --after continues behind the last one, and --all shows every machine, page by page. With --all --json there is one machine in each line, so that a large fleet can be read as it comes.`
+
+// The service looks through all machines for a page, so that the pages of a whole fleet are as long as they may be.
+const (
+	usualPage = 1000
+	longPage  = 100_000
+)
 
 func (c *command) machineList() *cobra.Command {
 	var t target
 	var filter client.Filter
 	var all bool
-	verb := c.verb("list", "List machines", takes(),
+	var verb *cobra.Command
+	verb = c.verb("list", "List machines", takes(),
 		func(ctx context.Context, s *client.Client, _ []string) error {
 			if filter.Limit < 1 {
 				return fault.New(fault.Invalid, "--limit is %d, not a number of machines", filter.Limit).WithHint("Give 1 or more, or --all.")
+			}
+			if all && !verb.Flags().Changed("limit") {
+				filter.Limit = longPage
 			}
 			if all {
 				return c.allMachines(ctx, s, t.app, filter)
@@ -46,7 +55,7 @@ func (c *command) machineList() *cobra.Command {
 	f.StringVar(&filter.State, "state", "", "only those in this state")
 	f.StringVar(&filter.Version, "version", "", "only those that run this version")
 	f.StringVar(&filter.After, "after", "", "only those behind this id")
-	f.IntVar(&filter.Limit, "limit", 1000, "at most so many")
+	f.IntVar(&filter.Limit, "limit", usualPage, "at most so many, or with --all at a time")
 	f.BoolVar(&all, "all", false, "every machine, however many there are")
 	c.completeFlag(verb, "group", groupNames)
 	c.completeFlag(verb, "version", releaseVersions)

@@ -21,15 +21,19 @@ const (
 	idle      = 2 * time.Minute
 )
 
-// maxHeaderBytes is several times what a browser sends.
-const maxHeaderBytes = 16 << 10
+// maxHeaderBytes is several times what a browser sends, and maxStreams as many requests as a proxy has need of on one connection of
+// HTTP/2, where each takes the memory of one.
+const (
+	maxHeaderBytes = 16 << 10
+	maxStreams     = 32
+)
 
 // Serve makes a server for the handler whose connections are counted and bounded by c.
 func Serve(handler http.Handler, c *Connections, log *slog.Logger) *http.Server {
 	return &http.Server{
 		Handler: handler, ConnState: c.state, ConnContext: c.remember,
 		ReadHeaderTimeout: receiving, ReadTimeout: receiving, WriteTimeout: answering, IdleTimeout: idle,
-		MaxHeaderBytes: maxHeaderBytes,
-		ErrorLog:       slog.NewLogLogger(log.Handler(), slog.LevelDebug), // what it tells of is peers that went away
+		MaxHeaderBytes: maxHeaderBytes, HTTP2: &http.HTTP2Config{MaxConcurrentStreams: maxStreams},
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug), // what it tells of is peers that went away
 	}
 }

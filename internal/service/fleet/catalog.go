@@ -193,7 +193,8 @@ func sameRelease(old, r store.Release) error {
 
 func checkRelease(r store.Release) error {
 	if !release.ValidVersion(r.Version) {
-		return fault.New(fault.Invalid, "version %q is not of the form 1.2.3", r.Version)
+		return fault.New(fault.Invalid, "version %q is not of the form 1.2.3", r.Version).
+			WithHint("Up to four numbers, then a suffix if need be: 4081.2.1, 4081.2.1+nightly-20261101.")
 	}
 	if err := checkName("architecture", r.Arch); err != nil {
 		return err
@@ -216,10 +217,12 @@ func checkFile(file store.File) error {
 		return err
 	}
 	if file.SizeBytes <= 0 {
-		return fault.New(fault.Invalid, "file %s has a size of %d bytes", file.Name, file.SizeBytes)
+		return fault.New(fault.Invalid, "file %s has a size of %d bytes", file.Name, file.SizeBytes).
+			WithHint("Give its size in bytes: --size N, or NAME,SIZE,SHA256HEX for an extra file.")
 	}
 	if !hexDigest.MatchString(file.SHA256) {
-		return fault.New(fault.Invalid, "sha256 %q of file %s is not 64 digits of lower-case hex", file.SHA256, file.Name)
+		return fault.New(fault.Invalid, "sha256 %q of file %s is not 64 digits of lower-case hex", file.SHA256, file.Name).
+			WithHint("`sha256sum FILE` prints it.")
 	}
 	return nil
 }
@@ -228,14 +231,16 @@ func checkFile(file store.File) error {
 func checkURL(text string) error {
 	u, err := url.Parse(text)
 	if err != nil || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
-		return fault.New(fault.Invalid, "url %q is not the URL of a folder", text)
+		return fault.New(fault.Invalid, "url %q is not the URL of a folder", text).
+			WithHint("Give it without user, query and fragment: https://files.example.com/4081.2.1/.")
 	}
 	if u.Scheme == "http" || u.Scheme == "https" {
 		return nil
 	}
 	clean := path.Clean(u.Path)
 	if u.IsAbs() || u.Host != "" || clean != strings.TrimSuffix(u.Path, "/") || path.IsAbs(clean) || strings.HasPrefix(clean, "..") || clean == "." {
-		return fault.New(fault.Invalid, "url %q is neither absolute (http or https) nor a folder below /v1/files/", text)
+		return fault.New(fault.Invalid, "url %q is neither absolute (http or https) nor a folder below /v1/files/", text).
+			WithHint("Give https://files.example.com/4081.2.1/, or for uploaded files a folder like os/amd64/1.1.0/.")
 	}
 	return nil
 }
@@ -305,7 +310,8 @@ func (f *Fleet) Resume(ctx context.Context, who, appName, arch, version string) 
 			return nil, err
 		}
 		if _, halted := a.halts[key]; !halted {
-			return nil, fault.New(fault.Conflict, "release %s for %s is not halted", version, arch)
+			return nil, fault.New(fault.Conflict, "release %s for %s is not halted", version, arch).
+				WithHint("Nothing has to be done; `conifer machine explain` says why a machine is offered nothing.")
 		}
 		return []store.Change{
 			store.RemoveHalt{App: a.ID, Arch: arch, Version: version}, f.activity(who, a.ID, "resumed release "+version+" for "+arch),

@@ -92,7 +92,7 @@ func (f *Fleet) greet(a *app, c *Contact, now time.Time) (i uint32, registered b
 	if address != r.address {
 		r.address, changed = address, true
 	}
-	if changed || r.lastSeen-r.savedSeen > seenEvery {
+	if changed {
 		f.mark(i)
 	}
 	return i, true

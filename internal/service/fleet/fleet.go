@@ -84,6 +84,7 @@ type Fleet struct {
 	memory     *memory
 	failing    bool     // the store did not take the last batch
 	dirty      []uint32 // machines to be written
+	walked     uint32   // how far the search for machines that were seen is
 	desks      map[deskKey]*desk
 	complained time.Time
 }

@@ -136,7 +136,8 @@ func (f *Fleet) Retry(ctx context.Context, who, appName, id, version string) (re
 			}
 		}
 		if len(changes) == 0 {
-			return nil, fault.New(fault.Conflict, "machine %s is not barred from any such release", id)
+			return nil, fault.New(fault.Conflict, "machine %s is not barred from any such release", id).
+				WithHint("`conifer machine show %s` lists what it failed on.", id)
 		}
 		return changes, nil
 	})
@@ -168,7 +169,7 @@ func (f *Fleet) UnpinMachine(ctx context.Context, who, appName, id string) error
 			return nil, err
 		}
 		if _, ok := m.machines.pins[i]; !ok {
-			return nil, fault.New(fault.Conflict, "machine %s is not pinned", id)
+			return nil, fault.New(fault.Conflict, "machine %s is not pinned", id).WithHint("Its group may be: `conifer machine explain %s`.", id)
 		}
 		return []store.Change{store.RemovePin{App: a.ID, Machine: id}, f.activity(who, a.ID, "unpinned machine "+id)}, nil
 	})

@@ -7,6 +7,8 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"conifer.dev/conifer/internal/fault"
@@ -68,7 +70,8 @@ func (f *Fleet) RemoveChannel(ctx context.Context, who, appName, name string) er
 
 func (f *Fleet) removeChannel(a *app, who, name string) ([]store.Change, error) {
 	if _, exists := a.channels[name]; !exists {
-		return nil, fault.New(fault.NotFound, "application %s has no channel %s", a.Name, name)
+		return nil, fault.New(fault.NotFound, "application %s has no channel %s", a.Name, name).
+			WithHint("`conifer channel list --app %s` shows those that there are.", a.Name)
 	}
 	for _, g := range a.groups {
 		if g.Channel == name {
@@ -189,7 +192,11 @@ func (f *Fleet) setGroup(a *app, who string, want store.Group) ([]store.Change, 
 			changes = append(changes, a.begin(group{want, policy}, arch, version, now)...)
 		}
 	}
-	return append(changes, f.activity(who, a.ID, "set "+describeGroup(want))), want, nil
+	text := "set " + describeGroup(want)
+	if exists {
+		text = "set group " + want.Name + ": " + differences(old.Group, want)
+	}
+	return append(changes, f.activity(who, a.ID, text)), want, nil
 }
 
 func policyText(g store.Group) rollout.PolicyText {
@@ -253,6 +260,55 @@ func describeGroup(g store.Group) string {
 		text += ", paused"
 	}
 	return text
+}
+
+// differences says what changes in a group.
+func differences(old, want store.Group) string {
+	var parts []string
+	part := func(what, from, to string) {
+		if from != to {
+			parts = append(parts, fmt.Sprintf("%s %s → %s", what, orNone(from), orNone(to)))
+		}
+	}
+	part("channel", old.Channel, want.Channel)
+	part("percent", old.Percent, want.Percent)
+	part("max per period", old.MaxPerPeriod, want.MaxPerPeriod)
+	part("max at once", positive(old.MaxAtOnce), positive(want.MaxAtOnce))
+	part("error budget", old.ErrorBudget, want.ErrorBudget)
+	part("windows", strings.Join(old.Windows, " and "), strings.Join(want.Windows, " and "))
+	part("silent after", old.SilentAfter, want.SilentAfter)
+	part("pin", old.Pin, want.Pin)
+	part("downgrade", allowed(old.Downgrade), allowed(want.Downgrade))
+	part("offers", offering(old.Paused), offering(want.Paused))
+	return strings.Join(parts, ", ")
+}
+
+func orNone(text string) string {
+	if text == "" {
+		return "none"
+	}
+	return text
+}
+
+func positive(n int) string {
+	if n > 0 {
+		return strconv.Itoa(n)
+	}
+	return ""
+}
+
+func allowed(yes bool) string {
+	if yes {
+		return "allowed"
+	}
+	return "not allowed"
+}
+
+func offering(paused bool) string {
+	if paused {
+		return "paused"
+	}
+	return "open"
 }
 
 // RemoveGroup removes a group with its rollouts. Its machines are no longer offered anything.

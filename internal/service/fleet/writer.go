@@ -10,7 +10,7 @@ import (
 
 const (
 	flushEvery = time.Second // how late a changed machine may be written
-	seenEvery  = 15 * 60     // seconds: how late it may be written that a machine was seen
+	seenEvery  = 15 * 60     // flushes: how late it may be written that a machine was seen
 	maxFlush   = 5000        // such machines in one transaction, so that reports behind it do not wait long
 	maxWaiting = 4096        // calls that wait for the store, before more are refused
 )
@@ -102,7 +102,10 @@ func (f *Fleet) writeBatch(flush bool) (more bool) {
 	}
 	requests := f.queue.waiting
 	f.queue.waiting = nil
-	machines := f.takeDirty(flush)
+	var machines []store.Change
+	if flush {
+		machines = append(f.takeDirty(), f.takeSeen()...)
+	}
 	more = len(f.dirty) > 0
 	f.mu.Unlock()
 	var changes []store.Change
@@ -121,24 +124,45 @@ func (f *Fleet) writeBatch(flush bool) (more bool) {
 
 // takeDirty empties the list of changed machines, up to a bound. Their records are taken now, after the queue was: in the
 // batch they are never older than what stands before them.
-func (f *Fleet) takeDirty(flush bool) []store.Change {
-	if !flush {
-		return nil
-	}
+func (f *Fleet) takeDirty() []store.Change {
 	n := min(len(f.dirty), maxFlush)
 	changes := make([]store.Change, 0, n)
 	for _, i := range f.dirty[:n] {
-		r := f.memory.machines.at(i)
-		r.flags &^= dirty
-		if r.flags&used != 0 {
-			r.savedSeen = r.lastSeen
-			changes = append(changes, store.PutMachine{Machine: f.memory.export(i)})
-		}
+		changes = f.save(changes, i)
 	}
 	if f.dirty = f.dirty[n:]; len(f.dirty) == 0 {
 		f.dirty = nil
 	}
 	return changes
+}
+
+// takeSeen goes on through all machines for those that were seen since they were written, so fast that it is once around in seenEvery
+// flushes. Machines lie as they were loaded, in the order of their ids, so this writes the database page by page; in
+// the order in which machines ask it would cost several times as much.
+func (f *Fleet) takeSeen() []store.Change {
+	var changes []store.Change
+	length := f.memory.machines.length
+	for range min(length, length/seenEvery+1) {
+		if f.walked >= length {
+			f.walked = 0
+		}
+		if r := f.memory.machines.at(f.walked); r.lastSeen != r.savedSeen {
+			changes = f.save(changes, f.walked)
+		}
+		f.walked++
+	}
+	return changes
+}
+
+// save adds a machine as it is now to what is written.
+func (f *Fleet) save(changes []store.Change, i uint32) []store.Change {
+	r := f.memory.machines.at(i)
+	r.flags &^= dirty
+	if r.flags&used == 0 {
+		return changes
+	}
+	r.savedSeen = r.lastSeen
+	return append(changes, store.PutMachine{Machine: f.memory.export(i)})
 }
 
 // settle tells the callers what became of a batch.

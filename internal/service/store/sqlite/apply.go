@@ -10,6 +10,9 @@ import (
 )
 
 // Apply makes all changes or none, in their order. They are durable when it returns.
+//
+// What it costs is the pages that it touches, each of which is written to the log and later to the file: machines whose ids are
+// neighbours share them, so whoever writes many machines that nobody waits for does well to take them in the order of Load.
 func (s *Store) Apply(ctx context.Context, changes []store.Change) error {
 	return s.write(ctx, func(t *transaction) error { return t.apply(changes) })
 }

@@ -1,12 +1,15 @@
 package sqlite
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"syscall"
 	"testing"
@@ -26,10 +29,10 @@ func fleetSize() int {
 
 // machine is the nth machine of a fleet, with an id as update_engine sends it.
 func machine(n int) store.Machine {
-	sum := sha256.Sum256(strconv.AppendInt(nil, int64(n), 10))
+	id := id(n)
 	at := time.UnixMilli(1_790_000_000_000 + int64(n))
 	return store.Machine{
-		App: "e96281a6-d1af-4bde-9a0a-97b76e56dc57", ID: hex.EncodeToString(sum[:16]), Group: fmt.Sprint("group-", n%20), Arch: "amd64",
+		App: "e96281a6-d1af-4bde-9a0a-97b76e56dc57", ID: hex.EncodeToString(id[:]), Group: fmt.Sprint("group-", n%20), Arch: "amd64",
 		Progress: rollout.Progress{State: rollout.Idle, Version: fmt.Sprint("4081.2.", n%5)}, Since: at, FirstSeen: at, LastSeen: at,
 		Address: fmt.Sprintf("10.%d.%d.%d", n>>16&255, n>>8&255, n&255),
 	}
@@ -59,13 +62,33 @@ func fleet(b *testing.B, machines int) *Store {
 	if err := s.reader.QueryRow(`SELECT count(*) FROM machine_row`).Scan(&has); err != nil {
 		b.Fatal(err)
 	}
-	const batch = 50_000
-	for n := has; n < machines; n += batch {
-		if err := s.Apply(b.Context(), puts(n, min(batch, machines-n))); err != nil {
-			b.Fatal(err)
-		}
+	if has < machines {
+		fill(b, s, machines)
 	}
 	return s
+}
+
+// fill makes machines in the order of their ids, which is the quickest.
+func fill(b *testing.B, s *Store, machines int) {
+	b.Helper()
+	ids := make([][16]byte, machines)
+	order := make([]int, machines)
+	for n := range ids {
+		ids[n], order[n] = id(n), n
+	}
+	slices.SortFunc(order, func(a, b int) int { return bytes.Compare(ids[a][:], ids[b][:]) })
+	for part := range slices.Chunk(order, 50_000) {
+		changes := make([]store.Change, len(part))
+		for i, n := range part {
+			changes[i] = store.PutMachine{Machine: machine(n)}
+		}
+		apply(b, s, changes)
+	}
+}
+
+func id(n int) [16]byte {
+	sum := sha256.Sum256(strconv.AppendInt(nil, int64(n), 10))
+	return [16]byte(sum[:16])
 }
 
 // cpu is the processor time that the process has used.
@@ -128,6 +151,24 @@ func BenchmarkApplyChanged(b *testing.B) {
 			perRow(b, size, func() { apply(b, s, batch) })
 		})
 	}
+}
+
+// BenchmarkApplyNeighbours changes machines whose ids follow each other, as a sweep through the fleet does.
+func BenchmarkApplyNeighbours(b *testing.B) {
+	s := fleet(b, fleetSize())
+	const size = 5_000
+	var batch []store.Change
+	err := s.machines(b.Context(), s.reader, span{1, "4", "zz"}, nil, func(m store.Machine) error {
+		m.Address = "10.9.9.9"
+		if batch = append(batch, store.PutMachine{Machine: m}); len(batch) == size {
+			return io.EOF
+		}
+		return nil
+	})
+	if err != io.EOF {
+		b.Fatal(len(batch), err)
+	}
+	perRow(b, size, func() { apply(b, s, batch) })
 }
 
 // BenchmarkApplyEvents writes events with the machines that they are about, by the size of the batch.

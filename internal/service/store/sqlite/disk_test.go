@@ -3,6 +3,7 @@ package sqlite
 import (
 	"fmt"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -135,4 +136,18 @@ func TestPanicLeavesNoTransaction(t *testing.T) {
 	}()
 	applied(t, s, puts(0, 10)...)
 	takesAll(t, s)
+}
+
+// TestHints: a full disk and a broken reference need different hands.
+func TestHints(t *testing.T) {
+	s := opened(t)
+	err := s.Apply(t.Context(), []store.Change{store.PutGroup{Group: store.Group{App: "a", Name: "g", Channel: "nowhere"}}})
+	if hint := fault.HintOf(err); !strings.Contains(hint, "refers") {
+		t.Errorf("a group that follows no channel: %s", hint)
+	}
+	applied(t, s, puts(0, 10)...)
+	pragma(t, s, "max_page_count = 1")
+	if hint := fault.HintOf(s.Apply(t.Context(), puts(10, many))); !strings.Contains(hint, "disk") {
+		t.Errorf("a full disk: %s", hint)
+	}
 }

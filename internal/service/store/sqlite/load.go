@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
-	"sync"
 
 	"conifer.dev/conifer/internal/service/store"
 )
@@ -79,84 +78,6 @@ func each(ctx context.Context, q querier, use func(*sql.Rows) error, query strin
 		}
 	}
 	return unavailable(rows.Err())
-}
-
-// chunk is how many machines are handed over at once.
-const chunk = 256
-
-// loadMachines reads machines on both connections, and yields them here.
-func (s *Store) loadMachines(ctx context.Context, side [2]*sql.Tx, yield func(store.Change) error) error {
-	held, err := holders(ctx, side[0])
-	if err != nil {
-		return err
-	}
-	parts, err := s.spans(ctx, side[0])
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	todo := make(chan span, len(parts))
-	for _, p := range parts {
-		todo <- p
-	}
-	close(todo)
-	chunks, failed := make(chan []store.Change, 8), make(chan error, len(side))
-	var wait sync.WaitGroup
-	for _, tx := range side {
-		wait.Go(func() {
-			if err := s.readMachines(ctx, tx, todo, held, chunks); err != nil {
-				cancel() // the other one need not go on
-				failed <- err
-			}
-		})
-	}
-	go func() { wait.Wait(); close(failed); close(chunks) }()
-	if err := yieldAll(chunks, cancel, yield); err != nil {
-		return err
-	}
-	return <-failed // the first, or none
-}
-
-// yieldAll yields what is read until the end. After an error of yield it lets the readers end, and returns that error.
-func yieldAll(chunks <-chan []store.Change, cancel func(), yield func(store.Change) error) (err error) {
-	for changes := range chunks {
-		for _, c := range changes {
-			if err != nil {
-				break
-			}
-			if err = yield(c); err != nil {
-				cancel()
-			}
-		}
-	}
-	return err
-}
-
-// readMachines reads parts of the machines until there are none left, and sends them in chunks.
-func (s *Store) readMachines(ctx context.Context, tx *sql.Tx, todo <-chan span, held map[holder]bool, chunks chan<- []store.Change) error {
-	changes := make([]store.Change, 0, chunk)
-	send := func() error {
-		select {
-		case chunks <- changes:
-			changes = make([]store.Change, 0, chunk)
-			return nil
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-	for p := range todo {
-		err := s.machines(ctx, tx, p, held, func(m store.Machine) error {
-			if changes = append(changes, store.PutMachine{Machine: m}); len(changes) < chunk {
-				return nil
-			}
-			return send()
-		})
-		if err != nil {
-			return err
-		}
-	}
-	return send()
 }
 
 func loadApps(ctx context.Context, q querier, yield func(store.Change) error) error {

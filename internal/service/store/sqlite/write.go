@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 
+	"modernc.org/sqlite"
+
 	"conifer.dev/conifer/internal/fault"
 )
 
@@ -84,9 +86,16 @@ func (t *transaction) run(do func(*transaction) error) error {
 
 // refused is what a caller is told of a write that failed.
 func refused(err error) error {
-	return fault.New(fault.Unavailable, "the database does not take a change: %w", err).
-		WithHint("Look whether the disk of the data folder is full or failing; the service goes on by itself when it is not any more.")
+	hint := "Look whether the disk of the data folder is full or failing; the service goes on by itself when it is not any more."
+	var cause *sqlite.Error
+	if errors.As(err, &cause) && cause.Code()&0xff == constraint {
+		hint = "What it refers to was removed meanwhile, or what it removes is referred to; look again, and repeat it."
+	}
+	return fault.New(fault.Unavailable, "the database does not take a change: %w", err).WithHint("%s", hint)
 }
+
+// constraint is the primary result code of a broken rule, SQLITE_CONSTRAINT (https://www.sqlite.org/rescode.html).
+const constraint = 19
 
 // prepared is the statement of the text, prepared once for each connection. The texts are few: none has a value in it.
 func (s *session) prepared(text string) (*sql.Stmt, error) {
