@@ -21,13 +21,19 @@ type grant struct {
 // place is one that a machine holds.
 type place struct{ group, version string }
 
+// lockGroups locks the ledger of the group and those of other groups in which the machines hold places that will go back, in the
+// order in which everybody locks them.
+const lockGroups = `SELECT 1 FROM ledger WHERE app = $1 AND (fleet_group = $2 OR fleet_group IN (
+		SELECT fleet_group FROM place WHERE app = $1 AND machine = ANY ($3) AND ended = 0))
+	ORDER BY app, fleet_group FOR UPDATE`
+
 // lockedGrant locks the group's ledger, makes it if there is none, and reads what the decision needs, in one round trip.
 func lockedGrant(ctx context.Context, tx pgx.Tx, limit store.Limit, asks []store.Ask) (*grant, error) {
 	g := &grant{limit: limit, held: map[string]place{}}
 	machines := gather(asks, func(a store.Ask) string { return text(a.Machine) })
 	var b pgx.Batch
 	b.Queue(`INSERT INTO ledger (app, fleet_group, serial, open, last) VALUES ($1, $2, 0, 0, 0) ON CONFLICT DO NOTHING`, limit.App, limit.Group)
-	b.Queue(`SELECT 1 FROM ledger WHERE app = $1 AND fleet_group = $2 FOR UPDATE`, limit.App, limit.Group)
+	b.Queue(lockGroups, limit.App, limit.Group, machines)
 	b.Queue(readUsed, limit.App, limit.Group, period(limit)).QueryRow(func(row pgx.Row) error {
 		return row.Scan(&g.now, &g.serial, &g.open, &g.begun)
 	})
