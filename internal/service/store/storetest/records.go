@@ -25,6 +25,7 @@ var records = map[string]func(*testing.T, Database){
 	"a batch is all or nothing":                  testAtomic,
 	"a large batch is whole":                     testLargeBatch,
 	"yield can stop a load":                      testYieldStops,
+	"machines are read by id":                    testMachines,
 }
 
 // testSample keeps the sample honest: a new field of a record fails here until the sample sets it.

@@ -46,6 +46,8 @@ type Store interface {
 	// Prune forgets what is before the cutoffs in logs, time series and the ledger of places (closed ones that no period can still
 	// count: older than a week). It works in small transactions and returns how many rows went.
 	Prune(ctx context.Context, c store.Cutoffs) (int, error)
+	// Machines reads the machines with these ids; one that is not there is left out.
+	Machines(ctx context.Context, app string, ids []string) ([]store.Machine, error)
 	Close() error
 }
 
