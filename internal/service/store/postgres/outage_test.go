@@ -21,6 +21,7 @@ func calls(s *Store) map[string]func(context.Context) error {
 		"Grant":     func(ctx context.Context) error { return errorOf(s.Grant(ctx, limit, ask, noon)) },
 		"Allowance": func(ctx context.Context) error { return errorOf(s.Allowance(ctx, limit, noon)) },
 		"Events":    func(ctx context.Context) error { return errorOf(s.Events(ctx, "a", "m", 1)) },
+		"Machines":  func(ctx context.Context) error { return errorOf(s.Machines(ctx, "a", []string{"m"})) },
 		"Activity":  func(ctx context.Context) error { return errorOf(s.Activity(ctx, 1)) },
 		"Samples":   func(ctx context.Context) error { return errorOf(s.Samples(ctx, "a", "stable", time.Minute, noon)) },
 		"Prune":     func(ctx context.Context) error { return errorOf(s.Prune(ctx, store.Cutoffs{Events: noon})) },
