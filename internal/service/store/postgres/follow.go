@@ -29,7 +29,7 @@ type entry struct {
 
 // Follow yields what other replicas applied since the last Load, in the order of their commits, each batch once, until ctx
 // ends or yield returns an error. It has a connection of its own, and goes on where it was when that is lost. When entries that it
-// needs are not there any more it returns an error of kind Conflict: then Load has to come first again.
+// needs are not there any more, or cannot be read, it returns an error of kind Conflict: then Load has to come first again.
 func (s *Store) Follow(ctx context.Context, yield func([]store.Change) error) error {
 	for {
 		lost, err := s.followOnce(ctx, yield)
@@ -132,8 +132,8 @@ func (s *Store) hand(entries []entry, yield func([]store.Change) error) error {
 	for _, e := range entries {
 		if e.body != nil {
 			changes, err := decode(e.body)
-			if err != nil {
-				return err
+			if err != nil { // a replica of another version wrote it: what it changed is in the records all the same
+				return fault.New(fault.Conflict, "feed entry %d: %w", e.number, err).WithHint("The memory must be loaded anew.")
 			}
 			if err := yield(changes); err != nil {
 				return err

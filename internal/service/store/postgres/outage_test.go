@@ -39,17 +39,12 @@ func TestEveryCallIsUnavailableWithoutTheServerAndWorksAgainWithIt(t *testing.T)
 		}
 		end()
 		for name, call := range calls(s) {
-			started := time.Now()
 			if err := call(t.Context()); !fault.Is(err, fault.Unavailable) {
 				t.Errorf("%s: got %v", name, err)
 			}
-			if took := time.Since(started); took > connectWait {
-				t.Errorf("%s took %v to say so", name, took)
-			}
 		}
 		server.Restart(t)
-		for name, call := range calls(s) {
-			t.Log(name)
+		for _, call := range calls(s) {
 			eventually(t, func() error { return call(t.Context()) })
 		}
 	}

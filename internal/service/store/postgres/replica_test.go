@@ -274,6 +274,22 @@ func TestReplicaThatWasCutOffForTooLongMustLoadAnew(t *testing.T) {
 	}
 }
 
+func TestEntryOfAnotherVersionMustBeLoaded(t *testing.T) {
+	url := pgtest.Database(t)
+	s, other := open(t, url), open(t, url)
+	try(t, other.Apply(t.Context(), batch(0, 0)))
+	command(t, url, `UPDATE feed SET body = '\xff'`)
+	if err := s.Follow(t.Context(), func([]store.Change) error { return nil }); !fault.Is(err, fault.Conflict) {
+		t.Errorf("got %v", err)
+	}
+	try(t, s.Load(t.Context(), func(store.Change) error { return nil }))
+	r := follow(t, s)
+	try(t, other.Apply(t.Context(), batch(0, 1)))
+	if diff := cmp.Diff(batch(0, 1), r.next(t)); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestFollowingStopsAtTheErrorOfYield(t *testing.T) {
 	url := pgtest.Database(t)
 	s, other := open(t, url), open(t, url)
