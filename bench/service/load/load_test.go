@@ -108,6 +108,21 @@ func TestMessagesAreOmaha(t *testing.T) {
 	}
 }
 
+func TestMachinesInTheOrderOfTheirIDs(t *testing.T) {
+	fleet, before, seen := load.Flatcar("stable", "1"), "", map[int32]bool{}
+	for _, number := range fleet.ByID(1000) {
+		if id := fleet.MachineID(int(number)); id <= before {
+			t.Fatalf("%s comes after %s", id, before)
+		} else {
+			before = id
+		}
+		seen[number] = true
+	}
+	if len(seen) != 1000 {
+		t.Errorf("%d different machines", len(seen))
+	}
+}
+
 func TestEveryMachineRegistersOnce(t *testing.T) {
 	s := &service{polls: map[string]int{}}
 	fleet := load.Flatcar("stable", "4081.2.0")

@@ -1,8 +1,10 @@
 package load
 
 import (
+	"cmp"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -53,13 +55,26 @@ func (f Fleet) MachineID(number int) string {
 	return string(id[:])
 }
 
+// ByID is the numbers of the first machines in the order of their ids, in which a database takes them fastest.
+func (f Fleet) ByID(machines int) []int32 {
+	numbers := make([]int32, machines)
+	for i := range numbers {
+		numbers[i] = int32(i)
+	}
+	slices.SortFunc(numbers, func(a, b int32) int { return cmp.Compare(f.high(int(a)), f.high(int(b))) })
+	return numbers
+}
+
+// high is the first half of an id.
+func (f Fleet) high(number int) uint64 { return scramble(f.Seed<<40 + uint64(number)) }
+
 const (
 	idLength   = 32
 	bootLength = 36
 )
 
 func (f Fleet) writeID(to []byte, number int) {
-	high := scramble(f.Seed<<40 + uint64(number))
+	high := f.high(number)
 	writeHex(to[:16], high)
 	writeHex(to[16:32], scramble(^high))
 }

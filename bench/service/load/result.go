@@ -1,7 +1,11 @@
 package load
 
 import (
+	"fmt"
+	"maps"
 	"math/bits"
+	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 )
@@ -79,4 +83,23 @@ func (r Result) Cores() float64 {
 		sum += cpu
 	}
 	return sum.Seconds() / r.Elapsed.Seconds()
+}
+
+// String is the result in a few lines.
+func (r Result) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%.0f/s in %.1f s; p50 %v, p99 %v, longest %v; %d errors; %d machines were offered an update\n",
+		r.PerSecond, r.Elapsed.Seconds(), r.Latency.P50, r.Latency.P99, r.Latency.Max.Round(time.Microsecond), r.Errors, r.Offered)
+	for _, kind := range slices.Sorted(maps.Keys(r.Answers)) {
+		a := r.Answers[kind]
+		fmt.Fprintf(&b, "  %d %s: p50 %v, p99 %v\n", a.Count, kind, a.Latency.P50, a.Latency.P99)
+	}
+	for _, name := range slices.Sorted(maps.Keys(r.CPU)) {
+		m := r.Memory[name]
+		fmt.Fprintf(&b, "  %s: %.1f s CPU, %.0f MiB\n", name, r.CPU[name].Seconds(), m.ResidentMiB)
+	}
+	if len(r.CPU) > 0 {
+		fmt.Fprintf(&b, "  %v CPU for a request\n", r.PerRequest())
+	}
+	return b.String()
 }

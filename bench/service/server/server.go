@@ -177,9 +177,14 @@ func (s *Server) Stop() error {
 // Again starts a server that ended, on the same data and address.
 func (s *Server) Again(ctx context.Context) (*Server, error) { return s.Config.Start(ctx) }
 
+// tokenFile is seen through the server's eyes, because what it is wrapped in may give it mounts of its own.
+func (s *Server) tokenFile() string {
+	return filepath.Join(fmt.Sprintf("/proc/%d/root", s.PID()), s.Data, "admin.token")
+}
+
 // Conifer runs an operator's command against the server, and returns what it printed.
 func (s *Server) Conifer(ctx context.Context, args ...string) (string, error) {
-	line := append([]string{"--server", "http://" + s.Listen, "--token-file", filepath.Join(s.Data, "admin.token")}, args...)
+	line := append([]string{"--server", "http://" + s.Listen, "--token-file", s.tokenFile()}, args...)
 	cmd := exec.CommandContext(ctx, s.Programs.Conifer, line...)
 	var said bytes.Buffer
 	cmd.Stderr = &said
