@@ -162,7 +162,7 @@ func (s *Server) answer(r *http.Request, request *omaha.Request, app *omaha.AppR
 		return omaha.AppResponse{}, err
 	}
 	if !told.Known {
-		return omaha.AppResponse{ID: app.ID, Status: omaha.StatusUnknownApp}, nil
+		return omaha.UnknownApplication(app), nil
 	}
 	answer := omaha.AppResponse{ID: app.ID, Status: omaha.StatusOK}
 	if app.Ping != nil {

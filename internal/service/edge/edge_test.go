@@ -210,7 +210,7 @@ func TestAGateWithoutPatience(t *testing.T) {
 }
 
 func histogram(counts ...uint64) *metrics.Float64Histogram {
-	return &metrics.Float64Histogram{Counts: counts, Buckets: []float64{0, .05, .6, 2}}
+	return &metrics.Float64Histogram{Counts: counts, Buckets: []float64{0, .05, .4, 2}}
 }
 
 // The share that is turned away grows while goroutines wait, and goes back afterwards.
@@ -226,7 +226,7 @@ func TestLoad(t *testing.T) {
 		{[]uint64{189, 11, 0}, many, 0},        // more than one in ten waited, but not for long enough
 		{[]uint64{189, 11, 100}, many - 1, 0},  // they did, and are few
 		{[]uint64{189, 11, 200}, many, 250},    // they are many: half of them have to go, and it begins with half of that
-		{[]uint64{189, 11, 300}, many, 375},    // 0.6 s
+		{[]uint64{189, 11, 300}, many, 375},    // 0.4 s
 		{[]uint64{189, 111, 300}, many, 187},   // 0.05 s
 		{[]uint64{1189, 111, 300}, many, 93},   // nothing
 		{[]uint64{2189, 111, 300}, many, 46},   // nothing

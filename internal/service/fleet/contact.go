@@ -166,8 +166,7 @@ func (f *Fleet) listen(a *app, i uint32, c *Contact, now time.Time) (done chan e
 	if arrived {
 		news = append(news, f.absolve(a, i, c.Version)...)
 	}
-	f.memory.machines.at(i).savedSeen = unix(now)
-	return f.enqueue(append(news, store.PutMachine{Machine: m.export(i)})), nil
+	return f.enqueue(f.save(news, i)), nil
 }
 
 // follow gives the record a new progress, and reports what that means for a place that it holds.
@@ -308,7 +307,7 @@ func (f *Fleet) decide(ctx context.Context, a *app, i uint32, c *Contact, now ti
 	}
 	f.follow(a, i, m.progress(r).Checked(told.Version), now)
 	if told.NeedsPlace && told.Version != "" {
-		f.enqueue([]store.Change{store.PutMachine{Machine: m.export(i)}}) // so that who holds the place is soon known after a crash
+		f.enqueue(f.save(nil, i)) // so that who holds the place is soon known to other replicas
 	}
 	answer := Answer{Known: true, Rule: told.Rule, PollSeconds: pollSeconds(c.Machine, told.Rule, situation.Place.Again, now)}
 	if told.Version != "" {

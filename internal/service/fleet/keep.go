@@ -122,31 +122,34 @@ func (f *Fleet) resolve(ctx context.Context, suspects []suspect, now time.Time) 
 	if f.writable() != nil {
 		return false
 	}
+	var news []store.Change
 	for _, s := range suspects {
-		f.conclude(s, now)
+		news = append(news, f.conclude(s, now)...)
+	}
+	if len(news) > 0 {
+		f.enqueue(news)
 	}
 	return true
 }
 
-// conclude follows a machine through its silence.
-func (f *Fleet) conclude(s suspect, now time.Time) {
+// conclude follows a machine through its silence, and returns what is to be made durable.
+func (f *Fleet) conclude(s suspect, now time.Time) []store.Change {
 	m := f.memory
 	i, known := m.machines.find(s.app.number, s.id)
 	if !known {
-		return
+		return nil
 	}
 	r := m.machines.at(i)
 	silent := now.Sub(seconds(r.lastSeen))
 	if s.forget && silent > f.options.Retention.Machines {
 		change := store.RemoveMachine{App: s.app.ID, ID: s.id}
 		m.apply(change)
-		f.enqueue([]store.Change{change})
-		return
+		return []store.Change{change}
 	}
 	group, arch := m.names.text(r.group), m.names.text(r.arch)
 	p, ending, over := rollout.Silent(m.progress(r), silent, s.app.silentAfter(group))
 	if !over {
-		return
+		return nil
 	}
 	f.follow(s.app, i, p, now)
 	news := f.blame(s.app, s.id, group, arch, ending, now)
@@ -155,7 +158,7 @@ func (f *Fleet) conclude(s suspect, now time.Time) {
 			App: s.app.ID, Machine: s.id, At: now, Version: p.Version, Target: p.Target, State: p.State,
 		}})
 	}
-	f.enqueue(append(news, store.PutMachine{Machine: m.export(i)}))
+	return f.save(news, i)
 }
 
 // sample writes how every group is at the end of each step of the time series that ended between last and now.

@@ -128,7 +128,9 @@ func (f *Fleet) takeDirty() []store.Change {
 	n := min(len(f.dirty), maxFlush)
 	changes := make([]store.Change, 0, n)
 	for _, i := range f.dirty[:n] {
-		changes = f.save(changes, i)
+		if f.memory.machines.at(i).flags&dirty != 0 { // it was not written with a report meanwhile
+			changes = f.save(changes, i)
+		}
 	}
 	if f.dirty = f.dirty[n:]; len(f.dirty) == 0 {
 		f.dirty = nil

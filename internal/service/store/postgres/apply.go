@@ -38,11 +38,14 @@ func (s *Store) batch(changes []store.Change, body []byte) *pgx.Batch {
 	}
 	w.flush()
 	if body != nil {
-		w.queue(`INSERT INTO feed (number, replica, at, body) SELECT coalesce(max(number), 0) + 1, $1, `+now+`, $2 FROM feed`, s.replica, body)
+		w.queue(addToFeed, s.replica, body)
 		w.queue(`SELECT pg_notify($1, $2)`, feedChannel, s.replica)
 	}
 	return w.batch
 }
+
+// addToFeed takes the next number, which nobody else can take while the lock is held.
+const addToFeed = `INSERT INTO feed (number, replica, at, body) SELECT coalesce(max(number), 0) + 1, $1, ` + now + `, $2 FROM feed`
 
 // now is the database's clock, as SQL.
 const now = `(extract(epoch FROM clock_timestamp()) * 1000)::bigint`
@@ -60,9 +63,9 @@ func (s *Store) retry(ctx context.Context, wait time.Duration, transaction func(
 	}
 }
 
-// gaveWay knows SQLSTATE deadlock_detected and serialization_failure, and unique_violation of the index of held places.
+// gaveWay knows errMoved, SQLSTATE deadlock_detected and serialization_failure, and unique_violation of the index of held places.
 func gaveWay(err error) bool {
 	var refused *pgconn.PgError
-	return errors.As(err, &refused) &&
+	return errors.Is(err, errMoved) || errors.As(err, &refused) &&
 		(refused.Code == "40P01" || refused.Code == "40001" || refused.Code == "23505" && refused.ConstraintName == "place_held")
 }

@@ -114,12 +114,29 @@ const endPlaces = `WITH gone AS (
 	counted AS (SELECT app, fleet_group, count(*) AS places FROM gone GROUP BY app, fleet_group)
 	UPDATE ledger l SET open = l.open - c.places FROM counted c WHERE l.app = c.app AND l.fleet_group = c.fleet_group`
 
+// flushRemoved removes machines with what is theirs. Their places end with those of others.
+func (w *writing) flushRemoved() {
+	if len(w.removed) == 0 {
+		return
+	}
+	apps, machines := split(w.removed)
+	for table, id := range map[string]string{"bar": "machine", "pin": "machine", "machine": "id"} {
+		w.queue(`DELETE FROM `+table+` r USING unnest($1::text[], $2::text[]) AS m (app, machine)
+			WHERE r.app = m.app AND r.`+id+` = m.machine`, apps, machines)
+	}
+	w.ended = append(w.ended, w.removed...)
+	w.removed = nil
+}
+
+func split(machines []key) (apps, ids []string) {
+	return gather(machines, func(k key) string { return k.app }), gather(machines, func(k key) string { return k.id })
+}
+
 func (w *writing) flushEnded() {
 	if len(w.ended) == 0 {
 		return
 	}
-	apps := gather(w.ended, func(k key) string { return k.app })
-	machines := gather(w.ended, func(k key) string { return k.id })
+	apps, machines := split(w.ended)
 	w.queue(lockLedgers, apps, machines)
 	w.queue(endPlaces, apps, machines)
 	w.ended = nil

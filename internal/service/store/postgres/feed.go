@@ -106,6 +106,9 @@ func decode(entry []byte) ([]store.Change, error) {
 	for len(d.rest) > 0 && d.err == nil {
 		changes = append(changes, d.change())
 	}
+	if len(changes) == 0 {
+		d.fail()
+	}
 	return changes, d.err
 }
 

@@ -92,13 +92,14 @@ func (s *Store) isLost(err error) (bool, error) {
 	return true, nil
 }
 
+const readFeed = `SELECT number, CASE WHEN replica <> $2 THEN body END FROM feed WHERE number >= $1 ORDER BY number LIMIT $3`
+
 // look reads the next entries. It reads the last known one again, so that it notices when the feed is another.
 func (s *Store) look(ctx context.Context, conn *pgx.Conn) ([]entry, error) {
 	ctx, cancel := context.WithTimeout(ctx, readWait)
 	defer cancel()
 	position := s.position.Load()
-	rows, err := conn.Query(ctx, `SELECT number, CASE WHEN replica <> $2 THEN body END FROM feed WHERE number >= $1 ORDER BY number LIMIT $3`,
-		position, s.replica, entriesMax+1)
+	rows, err := conn.Query(ctx, readFeed, position, s.replica, entriesMax+1)
 	if err != nil {
 		return nil, err
 	}

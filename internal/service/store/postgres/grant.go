@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 
 	"github.com/jackc/pgx/v5"
 
@@ -12,6 +13,7 @@ import (
 type grant struct {
 	used
 	limit  store.Limit
+	locked map[string]bool  // groups whose ledgers are locked
 	held   map[string]place // by machine
 	back   []string         // machines whose place of another version or group goes back
 	places []store.Ask      // that are begun; their serial numbers follow the ledger's
@@ -21,30 +23,58 @@ type grant struct {
 // place is one that a machine holds.
 type place struct{ group, version string }
 
+// lockGroups locks the ledger of the group and those of other groups in which the machines hold places that will go back, in the
+// order in which everybody locks them.
+const lockGroups = `SELECT fleet_group FROM ledger WHERE app = $1 AND (fleet_group = $2 OR fleet_group IN (
+		SELECT p.fleet_group FROM unnest($3::text[]) AS a (machine), ` + heldByMachine + `))
+	ORDER BY app, fleet_group FOR UPDATE`
+
+// heldByMachine is the place that machine a of application $1 holds. It is looked up for each machine by itself: asked for as a set,
+// PostgreSQL may read all places that are held.
+const heldByMachine = `LATERAL (SELECT * FROM place WHERE app = $1 AND machine = a.machine AND ended = 0 LIMIT 1) p`
+
+const readHeld = `SELECT p.machine, p.fleet_group, p.version FROM unnest($2::text[]) AS a (machine), ` + heldByMachine
+
 // lockedGrant locks the group's ledger, makes it if there is none, and reads what the decision needs, in one round trip.
 func lockedGrant(ctx context.Context, tx pgx.Tx, limit store.Limit, asks []store.Ask) (*grant, error) {
-	g := &grant{limit: limit, held: map[string]place{}}
+	g := &grant{limit: limit, locked: map[string]bool{}, held: map[string]place{}}
 	machines := gather(asks, func(a store.Ask) string { return text(a.Machine) })
 	var b pgx.Batch
 	b.Queue(`INSERT INTO ledger (app, fleet_group, serial, open, last) VALUES ($1, $2, 0, 0, 0) ON CONFLICT DO NOTHING`, limit.App, limit.Group)
-	b.Queue(`SELECT 1 FROM ledger WHERE app = $1 AND fleet_group = $2 FOR UPDATE`, limit.App, limit.Group)
+	b.Queue(lockGroups, limit.App, limit.Group, machines).Query(g.readLocked)
 	b.Queue(readUsed, limit.App, limit.Group, period(limit)).QueryRow(func(row pgx.Row) error {
 		return row.Scan(&g.now, &g.serial, &g.open, &g.begun)
 	})
-	b.Queue(`SELECT machine, fleet_group, version FROM place WHERE app = $1 AND machine = ANY ($2) AND ended = 0`, limit.App, machines).
-		Query(func(rows pgx.Rows) error {
-			var machine string
-			var p place
-			_, err := pgx.ForEachRow(rows, []any{&machine, &p.group, &p.version}, func() error {
-				g.held[machine] = p
-				return nil
-			})
-			return err
-		})
+	b.Queue(readHeld, limit.App, machines).Query(g.readHeld)
 	err := tx.SendBatch(ctx, &b).Close()
 	g.first = g.serial + 1
 	return g, err
 }
+
+func (g *grant) readLocked(rows pgx.Rows) error {
+	var group string
+	_, err := pgx.ForEachRow(rows, []any{&group}, func() error {
+		g.locked[group] = true
+		return nil
+	})
+	return err
+}
+
+func (g *grant) readHeld(rows pgx.Rows) error {
+	var machine string
+	var p place
+	_, err := pgx.ForEachRow(rows, []any{&machine, &p.group, &p.version}, func() error {
+		g.held[machine] = p
+		if !g.locked[p.group] {
+			return errMoved
+		}
+		return nil
+	})
+	return err
+}
+
+// errMoved says that a machine was given a place in another group just before this transaction had its locks.
+var errMoved = errors.New("a machine has a place in a group whose ledger is not locked")
 
 // decide answers the asks one by one: who holds a place has it again, and everybody else takes one while there are any.
 func (g *grant) decide(asks []store.Ask) []bool {

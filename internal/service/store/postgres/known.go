@@ -8,9 +8,16 @@ import (
 	"conifer.dev/conifer/internal/service/store"
 )
 
+// machinesByID looks each machine up by itself: asked for as a set, PostgreSQL may read all of the application.
+const machinesByID = `SELECT ` + machineFields + ` FROM unnest($2::text[]) AS a (id),
+	LATERAL (SELECT * FROM machine WHERE app = $1 AND id = a.id LIMIT 1) m
+	LEFT JOIN LATERAL (SELECT machine FROM place WHERE app = $1 AND machine = a.id AND ended = 0 LIMIT 1) p ON true`
+
 // Machines reads the machines with these ids; one that is not there is left out.
 func (s *Store) Machines(ctx context.Context, app string, ids []string) ([]store.Machine, error) {
-	rows, err := s.pool.Query(ctx, selectMachines+` WHERE m.app = $1 AND m.id = ANY($2)`, pgx.QueryResultFormats{pgx.BinaryFormatCode}, app, ids)
+	ctx, cancel := context.WithTimeout(ctx, readWait)
+	defer cancel()
+	rows, err := s.pool.Query(ctx, machinesByID, pgx.QueryResultFormats{pgx.BinaryFormatCode}, text(app), gather(ids, text))
 	if err != nil {
 		return nil, s.errors.unavailable(err)
 	}

@@ -13,6 +13,11 @@ import (
 // snapshot is a transaction that sees the database as of one moment.
 var snapshot = pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
 
+// wholeTables lets a transaction read tables from one end to the other, for as long as that takes. Few machines hold a place: with
+// them in a hash, the machines are read as they lie.
+const wholeTables = `SET LOCAL statement_timeout = 0; SET LOCAL enable_seqscan = on;
+	SET LOCAL enable_mergejoin = off; SET LOCAL enable_nestloop = off`
+
 // loads read the tables in the order in which their records refer to each other.
 var loads = []func(context.Context, *loading) error{
 	loadApps, loadTokens, loadReleases, loadChannels, loadGroups, loadRollouts, loadHalts, loadMachines, loadPins, loadBars,
@@ -33,7 +38,7 @@ func (s *Store) Load(ctx context.Context, yield func(store.Change) error) error 
 		return s.errors.unavailable(err)
 	}
 	defer tx.Rollback(context.WithoutCancel(ctx)) // it has only read
-	if _, err := tx.Exec(ctx, "SET LOCAL statement_timeout = 0"); err != nil {
+	if _, err := tx.Exec(ctx, wholeTables); err != nil {
 		return s.errors.unavailable(err)
 	}
 	var position int64

@@ -11,20 +11,17 @@ import (
 	"conifer.dev/conifer/internal/wire/omaha"
 )
 
-// selectMachines says who holds a place from the ledger too: a place may have been given since the record was written. Few machines
-// hold one, so they go into a hash and the machines are read as they lie.
-const selectMachines = `SELECT m.app, m.id, m.alias, m.fleet_group, m.arch, m.state, m.version, m.target, m.address,
-		m.error_code, m.since, m.first_seen, m.last_seen, m.granted OR p.machine IS NOT NULL
-	FROM machine m LEFT JOIN place p ON p.app = m.app AND p.machine = m.id AND p.ended = 0`
+// machineFields are the columns of machine m as words.machine reads them. Who holds a place is said by the ledger too: a place
+// may have been given since the record was written. It is in p.
+const machineFields = `m.app, m.id, m.alias, m.fleet_group, m.arch, m.state, m.version, m.target, m.address,
+	m.error_code, m.since, m.first_seen, m.last_seen, m.granted OR p.machine IS NOT NULL`
+
+const allMachines = `SELECT ` + machineFields + ` FROM machine m
+	LEFT JOIN place p ON p.app = m.app AND p.machine = m.id AND p.ended = 0`
 
 // loadMachines decodes the rows itself, in PostgreSQL's binary format, because there are millions of them.
 func loadMachines(ctx context.Context, l *loading) error {
-	for _, kind := range []string{"mergejoin", "nestloop"} {
-		if _, err := l.tx.Exec(ctx, "SET LOCAL enable_"+kind+" = off"); err != nil {
-			return l.errors.unavailable(err)
-		}
-	}
-	rows, err := l.tx.Query(ctx, selectMachines, pgx.QueryResultFormats{pgx.BinaryFormatCode})
+	rows, err := l.tx.Query(ctx, allMachines, pgx.QueryResultFormats{pgx.BinaryFormatCode})
 	if err != nil {
 		return l.errors.unavailable(err)
 	}

@@ -5,6 +5,7 @@ import (
 	"embed"
 	"io/fs"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
 
@@ -20,13 +21,14 @@ const (
 	feedLock   = 0x636f6e69_66657202
 )
 
-// migrate brings the schema up to date. Replicas that start at once do so one after the other.
+// migrate brings the schema up to date. Replicas that start at once do so one after the other. The lock has a connection of its
+// own, because a pool may be of one.
 func (s *Store) migrate(ctx context.Context) error {
-	conn, err := s.pool.Acquire(ctx)
+	conn, err := pgx.ConnectConfig(ctx, s.pool.Config().ConnConfig)
 	if err != nil {
 		return s.errors.unavailable(err)
 	}
-	defer conn.Release()
+	defer conn.Close(context.WithoutCancel(ctx)) // which gives the lock back, whatever became of the upgrade
 	// Another replica's upgrade may take its time.
 	if _, err := conn.Exec(ctx, "SET statement_timeout = 0"); err != nil {
 		return s.errors.unavailable(err)
@@ -34,7 +36,6 @@ func (s *Store) migrate(ctx context.Context) error {
 	if _, err := conn.Exec(ctx, "SELECT pg_advisory_lock($1)", int64(schemaLock)); err != nil {
 		return s.errors.unavailable(err)
 	}
-	defer conn.Conn().Close(context.WithoutCancel(ctx)) // which gives the lock back, whatever became of the upgrade
 	return s.upgrade(ctx)
 }
 

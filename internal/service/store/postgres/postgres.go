@@ -32,7 +32,8 @@ const (
 )
 
 // session is set on every connection, unless the URL says otherwise. A replica that was cut off in the middle of a transaction
-// must not keep the others waiting for its locks.
+// must not keep the others waiting for its locks. A statement's plan is kept from when the tables were small, and must not
+// be to read them whole when they have grown: all statements but those of Load and Prune look up in an index.
 var session = map[string]string{
 	"application_name":                    "conifer-server",
 	"statement_timeout":                   "30s",
@@ -40,6 +41,8 @@ var session = map[string]string{
 	"tcp_keepalives_idle":                 "10",
 	"tcp_keepalives_interval":             "5",
 	"tcp_keepalives_count":                "3",
+	"enable_seqscan":                      "off",
+	"jit":                                 "off",
 }
 
 // Store is an open database. Its methods may be called by any number of goroutines, Follow by one at a time.

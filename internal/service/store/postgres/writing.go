@@ -9,14 +9,15 @@ import (
 )
 
 // writing turns changes into statements. What comes by the thousand is gathered and written by one statement for all: machines,
-// events and ends of grants touch different tables, so that their order among each other does not matter. Whatever else a
-// change touches is written after what was gathered before it.
+// events and ends of grants touch tables that no other change does, so that their order does not matter. Only the removal of a
+// machine touches more: it is gathered too, and written before any other change that comes after it.
 type writing struct {
 	batch    *pgx.Batch
 	machines []store.Machine
 	index    map[key]int // of the machines: the last change of one wins
 	events   []store.Event
 	ended    []key // machines that give their places back
+	removed  []key // machines that go; nothing else is gathered after them
 }
 
 // key names a machine.
@@ -34,6 +35,14 @@ func (w *writing) queue(sql string, args ...any) {
 }
 
 func (w *writing) add(change store.Change) {
+	removal, isRemoval := change.(store.RemoveMachine)
+	if isRemoval {
+		w.removed = append(w.removed, key{text(removal.App), text(removal.ID)})
+		return
+	}
+	if len(w.removed) > 0 {
+		w.flush()
+	}
 	switch c := change.(type) {
 	case store.PutMachine:
 		w.putMachine(c.Machine)
@@ -41,8 +50,6 @@ func (w *writing) add(change store.Change) {
 		w.events = append(w.events, c.Event)
 	case store.EndGrant:
 		w.ended = append(w.ended, key{text(c.App), text(c.Machine)})
-	case store.RemoveMachine:
-		w.removeMachine(c)
 	default:
 		w.write(change)
 	}
@@ -59,18 +66,11 @@ func (w *writing) putMachine(m store.Machine) {
 	w.machines = append(w.machines, m)
 }
 
-func (w *writing) removeMachine(c store.RemoveMachine) {
-	w.ended = append(w.ended, key{text(c.App), text(c.ID)})
-	w.flush()
-	w.queue(`DELETE FROM bar WHERE app = $1 AND machine = $2`, c.App, c.ID)
-	w.queue(`DELETE FROM pin WHERE app = $1 AND machine = $2`, c.App, c.ID)
-	w.queue(`DELETE FROM machine WHERE app = $1 AND id = $2`, c.App, c.ID)
-}
-
 // flush writes what was gathered. Places come last, because others wait for them.
 func (w *writing) flush() {
 	w.flushMachines()
 	w.flushEvents()
+	w.flushRemoved()
 	w.flushEnded()
 }
 

@@ -192,6 +192,7 @@ CREATE TABLE place (
     PRIMARY KEY (app, fleet_group, serial)
 );
 CREATE INDEX place_begun ON place (app, fleet_group, begun, serial);
+CREATE INDEX place_age ON place USING brin (begun) WITH (pages_per_range = 32, autosummarize = on);
 CREATE UNIQUE INDEX place_held ON place (app, machine) WHERE ended = 0;
 
 -- The feed tells other replicas what one of them changed. Numbers have no gaps and are in the order of the commits.
