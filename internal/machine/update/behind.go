@@ -46,13 +46,14 @@ func (t *turn) startedInstead(entry Entry) {
 }
 
 // startedCommitting is for a target that was found healthy and does not run any more. An older one stays behind the
-// running release until that one's entry is gone: the machine goes back to it and completes the commit.
+// running release until that one's entry is gone: the machine goes back to it and completes the commit. Not to one that was
+// committed for want of a way back, for now there is one.
 func (t *turn) startedCommitting(entry Entry, there, rebooted bool) {
 	switch {
 	case !there:
 		t.entryLost()
 	case t.s.behind() && !rebooted:
-	case t.s.behind() && t.s.Told < maxTold:
+	case t.s.behind() && t.s.Reason == "" && t.s.Told < maxTold:
 		t.s.BootID = t.s.Live.BootID
 		t.told()
 	case !entry.Counted && !t.s.behind():
