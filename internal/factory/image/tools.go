@@ -26,7 +26,7 @@ var enterScript string
 const usualTools = 40 * time.Second
 
 // toolsRecipe changes when trees must be made anew although the list of packages is the same.
-const toolsRecipe = "1"
+const toolsRecipe = "2"
 
 // Tools returns the folder of the pinned tools tree in cache, and makes it when it is not there.
 func Tools(ctx context.Context, cache string, mirrors Mirrors, progress io.Writer) (string, error) {

@@ -113,6 +113,9 @@ func (b *boot) makeVar() error {
 	return err
 }
 
+// mountVar mounts /var without delayed allocation: with it, ext4 writes a file's name long before its bytes, and after a power cut
+// whatever was not synced is an empty file under a whole name. Container storage does not survive that: a layer whose link is empty
+// keeps its image from ever starting again. Without it what is on the disk is always what was there at one moment.
 func (b *boot) mountVar() error {
 	node, ok := b.partition(ofType(gpt.TypeVar))
 	if !ok {
@@ -121,7 +124,7 @@ func (b *boot) mountVar() error {
 	if err := b.nameDevices(); err != nil {
 		return err
 	}
-	return mountAll([]mount{{node, newRoot + "/var", "ext4", unix.MS_NOSUID | unix.MS_NODEV, ""}})
+	return mountAll([]mount{{node, newRoot + "/var", "ext4", unix.MS_NOSUID | unix.MS_NODEV, "nodelalloc"}})
 }
 
 // nameDevices leaves links in /run/conifer for the running system: `disk`, and `esp` for efi.mount. They name the
