@@ -169,17 +169,24 @@ func (f *Fleet) listen(a *app, i uint32, c *Contact, now time.Time) (done chan e
 	return f.enqueue(f.save(news, i)), nil
 }
 
-// follow gives the record a new progress, and reports what that means for a place that it holds.
+// follow gives the record a new progress, which is written soon, and gives a place back that it no longer needs.
 func (f *Fleet) follow(a *app, i uint32, p rollout.Progress, now time.Time) {
+	if f.become(a, i, p, now) {
+		f.mark(i)
+	}
+}
+
+// become gives the record a new progress, and leaves it to the search for machines that were seen to write it.
+func (f *Fleet) become(a *app, i uint32, p rollout.Progress, now time.Time) (changed bool) {
 	m := f.memory
 	r := m.machines.at(i)
 	if p == m.progress(r) {
-		return
+		return false
 	}
 	version, ok1 := m.names.number(p.Version)
 	target, ok2 := m.names.number(p.Target)
 	if !ok1 || !ok2 {
-		return
+		return false
 	}
 	m.uncount(r)
 	if p.State != r.state.state() || target != r.target {
@@ -187,12 +194,12 @@ func (f *Fleet) follow(a *app, i uint32, p rollout.Progress, now time.Time) {
 	}
 	r.version, r.target, r.state, r.code = version, target, stateNumbers[p.State], int32(p.Code)
 	m.count(r)
-	f.mark(i)
 	if r.flags&granted != 0 && !p.UnderWay() {
 		r.set(granted, false)
 		f.enqueue([]store.Change{store.EndGrant{App: a.ID, Machine: m.machines.id(i)}})
 		f.freed(a, m.names.text(r.group))
 	}
+	return true
 }
 
 // hear follows the machine through its events, and returns what is to be made durable.
@@ -305,7 +312,12 @@ func (f *Fleet) decide(ctx context.Context, a *app, i uint32, c *Contact, now ti
 			r.set(granted, true)
 		}
 	}
-	f.follow(a, i, m.progress(r).Checked(told.Version), now)
+	// The usual offer is what anybody would presume from the machine's events, so nobody has to be told of it soon: not
+	// another replica, and not the next life of this one.
+	changed := f.become(a, i, m.progress(r).Checked(told.Version), now)
+	if changed && told.Version != "" && told.Version != a.presumedTarget(c.Group, c.Arch, m.names.text(r.version)) {
+		f.mark(i)
+	}
 	if told.NeedsPlace && told.Version != "" {
 		f.enqueue(f.save(nil, i)) // so that who holds the place is soon known to other replicas
 	}

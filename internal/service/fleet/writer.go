@@ -11,7 +11,7 @@ import (
 const (
 	flushEvery = time.Second // how late a changed machine may be written
 	seenEvery  = 15 * 60     // flushes: how late it may be written that a machine was seen
-	maxFlush   = 5000        // such machines in one transaction, so that reports behind it do not wait long
+	maxFlush   = 10000       // such machines in one transaction, so that reports behind it do not wait long
 	maxWaiting = 4096        // calls that wait for the store, before more are refused
 )
 
