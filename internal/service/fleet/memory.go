@@ -228,13 +228,18 @@ func (m *memory) putApp(in store.App) {
 	}
 }
 
-func (m *memory) removeMachine(appID, id string) {
-	a := m.of(appID)
-	if a == nil {
-		return
+// known is a machine that a change names, if it is there.
+func (m *memory) known(appID, machine string) (a *app, i uint32, ok bool) {
+	if a = m.of(appID); a == nil {
+		return nil, 0, false
 	}
-	i, known := m.machines.find(a.number, id)
-	if !known {
+	i, ok = m.machines.find(a.number, machine)
+	return a, i, ok
+}
+
+func (m *memory) removeMachine(appID, id string) {
+	a, i, ok := m.known(appID, id)
+	if !ok {
 		return
 	}
 	for _, b := range m.machines.bars[i] {
@@ -246,27 +251,17 @@ func (m *memory) removeMachine(appID, id string) {
 
 // bar keeps a bar with its machine, in place of an older one for the same release.
 func (m *memory) bar(b store.Bar) {
-	a := m.of(b.App)
-	if a == nil {
-		return
-	}
-	i, known := m.machines.find(a.number, b.Machine)
-	if !known {
-		return
-	}
 	m.unbar(b.App, b.Machine, b.Version)
-	m.machines.bars[i] = append(slices.Clone(m.machines.bars[i]), b)
-	m.machines.at(i).set(barred, true)
-	a.fail(b, 1)
+	if a, i, ok := m.known(b.App, b.Machine); ok {
+		m.machines.bars[i] = append(slices.Clone(m.machines.bars[i]), b)
+		m.machines.at(i).set(barred, true)
+		a.fail(b, 1)
+	}
 }
 
 func (m *memory) unbar(appID, machine, version string) {
-	a := m.of(appID)
-	if a == nil {
-		return
-	}
-	i, known := m.machines.find(a.number, machine)
-	if !known {
+	a, i, ok := m.known(appID, machine)
+	if !ok {
 		return
 	}
 	var kept []store.Bar
@@ -294,12 +289,8 @@ func (a *app) fail(b store.Bar, by int) {
 }
 
 func (m *memory) pin(appID, machine string, p *store.Pin) {
-	a := m.of(appID)
-	if a == nil {
-		return
-	}
-	i, known := m.machines.find(a.number, machine)
-	if !known {
+	_, i, ok := m.known(appID, machine)
+	if !ok {
 		return
 	}
 	delete(m.machines.pins, i)
@@ -310,9 +301,7 @@ func (m *memory) pin(appID, machine string, p *store.Pin) {
 }
 
 func (m *memory) endGrant(appID, machine string) {
-	if a := m.of(appID); a != nil {
-		if i, known := m.machines.find(a.number, machine); known {
-			m.machines.at(i).set(granted, false)
-		}
+	if _, i, ok := m.known(appID, machine); ok {
+		m.machines.at(i).set(granted, false)
 	}
 }

@@ -204,10 +204,8 @@ func (f *Fleet) keepForLater(requests []request, machines []store.Change) {
 	}
 	for _, c := range machines {
 		if m, ok := c.(store.PutMachine); ok {
-			if a := f.memory.of(m.Machine.App); a != nil {
-				if i, known := f.memory.machines.find(a.number, m.Machine.ID); known {
-					f.mark(i)
-				}
+			if _, i, ok := f.memory.known(m.Machine.App, m.Machine.ID); ok {
+				f.mark(i)
 			}
 		}
 	}
