@@ -45,7 +45,7 @@ func (f *Fleet) Contact(ctx context.Context, c Contact) (Answer, error) {
 		f.Metrics.unknown.Inc()
 		return Answer{}, nil
 	}
-	i, registered := f.greet(a, &c, now)
+	i, known, registered := f.greet(a, &c, now)
 	if !registered {
 		answer := f.answerStranger(a, &c, now)
 		f.mu.Unlock()
@@ -59,7 +59,7 @@ func (f *Fleet) Contact(ctx context.Context, c Contact) (Answer, error) {
 	}
 	answer := Answer{Known: true}
 	if c.Check {
-		answer = f.decide(ctx, a, i, &c, now)
+		answer = f.decide(ctx, a, i, known, &c, now)
 	}
 	f.mu.Unlock()
 	f.Metrics.count(c.Check, answer)
@@ -72,11 +72,12 @@ func (f *Fleet) Contact(ctx context.Context, c Contact) (Answer, error) {
 
 // greet finds the machine's record, or makes one, and takes note of what the machine says about itself. It reports false for one that is
 // not registered: it has no id, or there is no room.
-func (f *Fleet) greet(a *app, c *Contact, now time.Time) (i uint32, registered bool) {
+func (f *Fleet) greet(a *app, c *Contact, now time.Time) (i uint32, known, registered bool) {
 	m := f.memory
-	i, known := m.machines.find(a.number, c.Machine)
+	i, known = m.machines.find(a.number, c.Machine)
 	if !known {
-		return f.register(a, c, now)
+		i, registered = f.register(a, c, now)
+		return i, false, registered
 	}
 	r := m.machines.at(i)
 	r.lastSeen = unix(now)
@@ -95,7 +96,7 @@ func (f *Fleet) greet(a *app, c *Contact, now time.Time) (i uint32, registered b
 	if changed {
 		f.mark(i)
 	}
-	return i, true
+	return i, true, true
 }
 
 // register makes a record for a machine that was never seen.
@@ -194,10 +195,8 @@ func (f *Fleet) become(a *app, i uint32, p rollout.Progress, now time.Time) (cha
 	}
 	r.version, r.target, r.state, r.code = version, target, stateNumbers[p.State], int32(p.Code)
 	m.count(r)
-	if r.flags&granted != 0 && !p.UnderWay() {
-		r.set(granted, false)
-		f.enqueue([]store.Change{store.EndGrant{App: a.ID, Machine: m.machines.id(i)}})
-		f.freed(a, m.names.text(r.group))
+	if m.mayHold(r) {
+		f.endPlace(a, i)
 	}
 	return true
 }
@@ -288,7 +287,7 @@ func (a *app) presumedTarget(groupName, arch, version string) string {
 }
 
 // decide answers an update check. The fleet is locked, and is unlocked while a place under a limit is asked for.
-func (f *Fleet) decide(ctx context.Context, a *app, i uint32, c *Contact, now time.Time) Answer {
+func (f *Fleet) decide(ctx context.Context, a *app, i uint32, known bool, c *Contact, now time.Time) Answer {
 	m := f.memory
 	r := m.machines.at(i)
 	w := way{r.group, r.arch}
@@ -296,7 +295,9 @@ func (f *Fleet) decide(ctx context.Context, a *app, i uint32, c *Contact, now ti
 	situation := m.situation(a, i, c.Machine, route, now)
 	situation.Machine.Manual, situation.Machine.Forced = c.Manual, omaha.Forced(c.Version)
 	situation.Machine.Wariness, situation.Machine.HasWariness = wariness(c.Wariness)
-	situation.Place.Full, situation.Place.Again = f.desk(route).full(now)
+	if known && !m.mayHold(r) {
+		situation.Place.Full, situation.Place.Again = f.desk(route).full(now)
+	}
 	told := rollout.Offer(&situation)
 	if told.NeedsPlace {
 		version := told.Version
@@ -304,7 +305,6 @@ func (f *Fleet) decide(ctx context.Context, a *app, i uint32, c *Contact, now ti
 			told = rollout.Answer{Rule: "limit"}
 		}
 		// The fleet was unlocked meanwhile: the machine may have been forgotten.
-		var known bool
 		if i, known = m.machines.find(a.number, c.Machine); !known || f.memory != m {
 			return Answer{Known: true, Rule: "limit"}
 		}
@@ -320,6 +320,9 @@ func (f *Fleet) decide(ctx context.Context, a *app, i uint32, c *Contact, now ti
 	}
 	if told.NeedsPlace && told.Version != "" {
 		f.enqueue(f.save(nil, i)) // so that who holds the place is soon known to other replicas
+	}
+	if told.Version == "" && m.mayHold(r) {
+		f.endPlace(a, i)
 	}
 	answer := Answer{Known: true, Rule: told.Rule, PollSeconds: pollSeconds(c.Machine, told.Rule, situation.Place.Again, now)}
 	if told.Version != "" {

@@ -60,6 +60,18 @@ func (d *desk) full(now time.Time) (why string, again time.Time) {
 	return d.why, d.again
 }
 
+// mayHold reports whether the machine holds a place of which nobody knows for what: it was given in the last moments of an earlier life of
+// the service. So may a machine that is new to this life. They ask the ledger even when the house is full.
+func (m *memory) mayHold(r *record) bool { return r.flags&granted != 0 && !m.progress(r).UnderWay() }
+
+// endPlace gives a machine's place back.
+func (f *Fleet) endPlace(a *app, i uint32) {
+	r := f.memory.machines.at(i)
+	r.set(granted, false)
+	f.enqueue([]store.Change{store.EndGrant{App: a.ID, Machine: f.memory.machines.id(i)}})
+	f.freed(a, f.memory.names.text(r.group))
+}
+
 // freed tells a desk that a place may have become free.
 func (f *Fleet) freed(a *app, group string) {
 	if d := f.desks[deskKey{a.ID, group}]; d != nil && d.again.IsZero() {

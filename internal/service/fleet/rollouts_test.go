@@ -216,22 +216,43 @@ func arrive(t *testing.T, f *Fleet, id string) {
 	must(t, err)
 }
 
-func TestPlacesSurviveARestart(t *testing.T) {
-	f, s := openFleet(t)
-	n := 1
-	setGroup(t, f, func(p *admin.GroupPatch) { p.MaxAtOnce = &n })
-	if got := offered(t, f, runs("m1", "1.0")); got != "2.0" {
-		t.Fatalf("told %q", got)
-	}
-	must(t, f.AddApp(t.Context(), "test", store.App{ID: "b", Name: "b"})) // written behind the machine
-	again, err := Open(t.Context(), s, slog.New(slog.DiscardHandler), s.clock.now, Defaults())
-	must(t, err)
-	defer again.Close()
-	if got := offered(t, again, runs("m2", "1.0")); got != "limit" {
-		t.Errorf("another machine is told %q", got)
-	}
-	if got := offered(t, again, runs("m1", "1.0")); got != "2.0" {
-		t.Errorf("the machine itself is told %q", got)
+// A place is durable before the offer is made. Whatever else was lost with the service, the machine has its place again, and when it is no
+// longer offered anything the place is free.
+func TestPlacesSurviveACrash(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		known bool // the store has the machine, as it was before
+	}{{"of a machine that is not stored", false}, {"of a machine that is", true}} {
+		t.Run(c.name, func(t *testing.T) {
+			f, s := openFleet(t)
+			n := 1
+			setGroup(t, f, func(p *admin.GroupPatch) { p.MaxAtOnce = &n })
+			if c.known {
+				must(t, s.Store.Apply(t.Context(), []store.Change{store.PutMachine{Machine: store.Machine{
+					App: "os", ID: "m1", Group: "main", Arch: "amd64", Progress: rollout.Progress{State: rollout.Idle, Version: "1.0"}, LastSeen: f.now(),
+				}}}))
+			}
+			limit := store.Limit{App: "os", Group: "main", AtOnce: 1}
+			if a, err := s.Grant(t.Context(), limit, []store.Ask{{Machine: "m1", Version: "2.0"}}, f.now()); err != nil || !a.Granted[0] {
+				t.Fatal(a, err)
+			}
+			again, err := Open(t.Context(), s, slog.New(slog.DiscardHandler), s.clock.now, Defaults())
+			must(t, err)
+			defer again.Close()
+			for _, told := range []struct{ id, want string }{{"m2", "limit"}, {"m1", "2.0"}, {"m3", "limit"}} {
+				if got := offered(t, again, runs(told.id, "1.0")); got != told.want {
+					t.Errorf("%s is told %q, want %q", told.id, got, told.want)
+				}
+			}
+			yes := true
+			setGroup(t, again, func(p *admin.GroupPatch) { p.Paused = &yes })
+			offered(t, again, runs("m1", "1.0"))
+			no := false
+			setGroup(t, again, func(p *admin.GroupPatch) { p.Paused = &no })
+			if got := offered(t, again, runs("m2", "1.0")); got != "2.0" {
+				t.Errorf("m2 is told %q when the place is free", got)
+			}
+		})
 	}
 }
 

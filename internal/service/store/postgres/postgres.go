@@ -28,7 +28,7 @@ const (
 	connectWait = 3 * time.Second
 	grantWait   = 5 * time.Second // a poll waits for it
 	readWait    = 10 * time.Second
-	applyWait   = 30 * time.Second
+	applyWait   = 10 * time.Second
 )
 
 // session is set on every connection, unless the URL says otherwise. A replica that was cut off in the middle of a transaction
