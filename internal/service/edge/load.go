@@ -12,7 +12,7 @@ import (
 // that waited long say that other programs had the processors. A request stands in that queue two or three times, so that
 // those who are answered at all are answered within a second.
 const (
-	late      = 100 * time.Millisecond
+	late      = 200 * time.Millisecond
 	many      = 256
 	lookEvery = 100 * time.Millisecond
 	most      = 900 // thousandths: somebody is always let in, or nobody would learn that it is over
