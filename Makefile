@@ -4,7 +4,7 @@ SHELL := /bin/bash
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/conifer
 PROGRAMS := conifer conifer-server conifer-cluster conifer-agent conifer-initrd
 
-.PHONY: demo test check test-slow bench-boot build deps tools clean-cache $(PROGRAMS:%=bin/%)
+.PHONY: demo test check test-slow torture bench-boot bench-service build deps tools clean-cache $(PROGRAMS:%=bin/%)
 
 demo: deps build tools ## the main job: three machines update themselves and back out of two bad releases
 	go run ./test/demo -bin bin $(if $(KEEP),-keep)
@@ -18,8 +18,16 @@ check: ## the quick inner loop: format, vet, and the tests of what needs no mach
 test-slow: ## the long soak: reproducible images, fuzzing of every decoder
 	./check slow
 
+torture: ## the service as a program: killed, overloaded, without its database, one of three replicas
+	go test -tags torture -count 1 -timeout 20m -v ./test/service
+
 bench-boot: build tools ## CPU seconds from reset to "agent ready", into bench/boot.md
 	go run ./bench/boot
+
+bench-service: build ## what the update service costs, into bench/service.md; PEER_URL= measures a Nebraska too
+	go run ./bench/service -seconds $(or $(BENCH_SECONDS),20) $(if $(BENCH_ROWS),-rows $(BENCH_ROWS)) \
+	  $(if $(DATABASE),-database '$(DATABASE)' -database-pid $(or $(DATABASE_PID),0)) \
+	  $(if $(PEER_URL),-peer '$(PEER_URL)' -peer-pid $(or $(PEER_PID),0) -peer-db-pid $(or $(PEER_DB_PID),0) -peer-machines $(or $(PEER_MACHINES),0))
 
 build: $(PROGRAMS:%=bin/%) ## the programs, static, into bin/
 

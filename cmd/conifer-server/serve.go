@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -9,20 +10,17 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"path/filepath"
-	"slices"
-	"strings"
+	"os/signal"
+	"runtime"
+	"syscall"
 	"time"
+	_ "time/tzdata" // windows have time zones, and a minimal host has no table of them
 
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/coreos/go-systemd/v22/daemon"
 
 	"conifer.dev/conifer/internal/cli"
 	"conifer.dev/conifer/internal/fault"
-	"conifer.dev/conifer/internal/service/api"
-	"conifer.dev/conifer/internal/service/files"
-	"conifer.dev/conifer/internal/service/fleet"
-	"conifer.dev/conifer/internal/service/store/sqlite"
+	"conifer.dev/conifer/internal/service/edge"
 )
 
 // stopTime is how long requests under way may take when the service is asked to stop.
@@ -30,11 +28,19 @@ const stopTime = 10 * time.Second
 
 // serve runs the service until ctx ends, and then leaves everything written.
 func serve(ctx context.Context, env cli.Env, settings Config, dev bool) (err error) {
+	ballast := tuneMemory()
+	defer runtime.KeepAlive(ballast)
 	log, err := logger(env.Stderr, settings.LogFormat)
 	if err != nil {
 		return err
 	}
-	service, opened, err := open(ctx, settings, log)
+	working, stop := context.WithCancel(context.WithoutCancel(ctx)) // what works beside the requests outlives them
+	defer stop()
+	door, err := openDoor(working, settings, log)
+	if err != nil {
+		return err
+	}
+	service, opened, err := open(ctx, settings, door, log)
 	defer func() { err = errors.Join(err, opened.close()) }()
 	if err != nil {
 		return err
@@ -48,9 +54,12 @@ func serve(ctx context.Context, env cli.Env, settings Config, dev bool) (err err
 	if err != nil {
 		return fault.Wrap(fault.Busy, err)
 	}
-	log.Info("listening", "address", listener.Addr().String(), "data", settings.Data)
+	log.Info("listening", "address", listener.Addr().String(), "data", settings.Data, "tls", door.certificate != nil)
 	fmt.Fprintln(env.Stderr, "ready")
-	return serveUntil(ctx, listener, service.Handler(), log)
+	if _, err := daemon.SdNotify(false, daemon.SdNotifyReady); err != nil {
+		log.Warn("systemd was not told that the service is ready", "error", err)
+	}
+	return serveUntil(ctx, door.listen(listener), edge.Serve(service.Handler(), door.connections, log), log)
 }
 
 func logger(to io.Writer, format string) (*slog.Logger, error) {
@@ -63,85 +72,61 @@ func logger(to io.Writer, format string) (*slog.Logger, error) {
 	return nil, fault.New(fault.Invalid, "log_format is %q, neither text nor json", format)
 }
 
-// closers close what was opened.
-type closers []func() error
-
-// close closes the last one first.
-func (c closers) close() (err error) {
-	for _, shut := range slices.Backward(c) {
-		err = errors.Join(err, shut())
-	}
-	return err
+// door is what stands between the network and the service.
+type door struct {
+	proxies     edge.Proxies
+	connections *edge.Connections
+	load        *edge.Load
+	certificate *edge.Certificate // nil for plain HTTP
 }
 
-// open opens everything that the service works with. What was opened is to be closed, after an error too.
-func open(ctx context.Context, settings Config, log *slog.Logger) (service *api.Server, opened closers, err error) {
-	if err := os.MkdirAll(settings.Data, 0o750); err != nil {
-		return nil, opened, err
+// openDoor makes it, with what looks after it until ctx ends.
+func openDoor(ctx context.Context, settings Config, log *slog.Logger) (d door, err error) {
+	if d.proxies, err = edge.ParseProxies(settings.TrustedProxies); err != nil {
+		return d, err
 	}
-	locked, err := lock(settings.Data)
-	if err != nil {
-		return nil, opened, err
+	d.connections = edge.NewConnections(allowed(settings.Limits.MaxConnections, log))
+	d.load = &edge.Load{}
+	go d.load.Follow(ctx)
+	told := make(chan os.Signal, 1)
+	signal.Notify(told, syscall.SIGHUP) // without a certificate there is nothing to read again, and nothing to end for
+	context.AfterFunc(ctx, func() { signal.Stop(told) })
+	if settings.TLSCertificate == "" {
+		return d, nil
 	}
-	opened = append(opened, locked.Close)
-	token, err := api.LoadToken(filepath.Join(settings.Data, "admin.token"))
-	if err != nil {
-		return nil, opened, err
+	if d.certificate, err = edge.OpenCertificate(settings.TLSCertificate, settings.TLSKey, log); err != nil {
+		return d, err
 	}
-	folder, err := files.Open(filepath.Join(settings.Data, "files"), settings.MaxUploadBytes)
-	if err != nil {
-		return nil, opened, err
-	}
-	opened = append(opened, folder.Close)
-	database, err := databasePath(settings)
-	if err != nil {
-		return nil, opened, err
-	}
-	db, err := sqlite.Open(ctx, database)
-	if err != nil {
-		return nil, opened, err
-	}
-	opened = append(opened, db.Close)
-	memory, err := fleet.Open(ctx, db, log, time.Now)
-	if err != nil {
-		return nil, opened, err
-	}
-	opened = append(opened, func() error {
-		memory.Close()
-		return nil
-	})
-	return &api.Server{
-		Fleet: memory, Files: folder, History: db, Token: token, ExternalURL: settings.ExternalURL, Registry: registry(memory, folder), Log: log,
-	}, opened, nil
+	go d.certificate.Follow(ctx, told)
+	return d, nil
 }
 
-func databasePath(settings Config) (string, error) {
-	scheme, path, given := strings.Cut(settings.Database, ":")
-	switch {
-	case !given && settings.Database == "":
-		return filepath.Join(settings.Data, "conifer.db"), nil
-	case given && scheme == "sqlite" && path != "":
-		return strings.TrimPrefix(path, "//"), nil
+// spareFiles are for everything that is not a connection: the database, files that are sent.
+const spareFiles = 512
+
+// allowed is how many connections this process may have, which no setting can change.
+func allowed(wanted int, log *slog.Logger) int {
+	var files syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &files); err != nil {
+		return wanted
 	}
-	return "", fault.New(fault.Unsupported, "database %q is not sqlite:PATH", settings.Database).
-		WithHint("SQLite is the only database of this version.")
+	most := max(int(min(files.Cur, 1<<30))-spareFiles, 64)
+	if wanted > most {
+		log.Warn("there are fewer connections than limits.max_connections, because of the limit on open files", "connections", most, "open_files", files.Cur)
+	}
+	return min(wanted, most)
 }
 
-func registry(memory *fleet.Fleet, folder *files.Folder) *prometheus.Registry {
-	r := prometheus.NewRegistry()
-	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	r.MustRegister(memory.Metrics.Collectors()...)
-	r.MustRegister(folder.Collectors()...)
-	return r
+func (d door) listen(l net.Listener) net.Listener {
+	l = d.connections.Listen(l)
+	if d.certificate != nil {
+		l = tls.NewListener(l, d.certificate.Config())
+	}
+	return l
 }
 
-// serveUntil answers requests until ctx ends, then lets those under way finish. There is no time limit on a whole
-// request here, because a payload takes as long as the machine's link needs: the handlers set their own.
-func serveUntil(ctx context.Context, listener net.Listener, handler http.Handler, log *slog.Logger) error {
-	server := &http.Server{
-		Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10,
-		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn),
-	}
+// serveUntil answers requests until ctx ends, then lets those under way finish.
+func serveUntil(ctx context.Context, listener net.Listener, server *http.Server, log *slog.Logger) error {
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()
 	select {
@@ -150,7 +135,7 @@ func serveUntil(ctx context.Context, listener net.Listener, handler http.Handler
 	case <-ctx.Done():
 	}
 	log.Info("stopping")
-	limited, cancel := context.WithTimeout(context.Background(), stopTime)
+	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTime)
 	defer cancel()
 	if err := server.Shutdown(limited); err != nil {
 		log.Warn("requests were cut off", "error", err)

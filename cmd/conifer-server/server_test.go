@@ -97,7 +97,7 @@ func TestDevFromStartToStopAndAgain(t *testing.T) {
 	if code := Run(t.Context(), env); code != 1 || !strings.Contains(second.String(), "another conifer-server works on") {
 		t.Errorf("a second server on the folder ended with exit code %d: %s", code, &second)
 	}
-	half := 50
+	half := "50"
 	_, err = c.SetGroup(t.Context(), "alpha", admin.GroupPatch{App: "conifer-os", Percent: &half})
 	must(t, err)
 	if code := stop(); code != 0 || !strings.Contains(stderr.String(), "stopping") {
@@ -110,7 +110,7 @@ func TestDevFromStartToStopAndAgain(t *testing.T) {
 	url, _, _ = start(t, "--data", data, "--dev", "--config", filepath.Join(data, "none.toml"))
 	groups, err = adminClient(t, url, data).Groups(t.Context(), "conifer-os")
 	must(t, err)
-	if len(groups) != 3 || groups[0].Percent != 50 {
+	if len(groups) != 3 || groups[0].Percent != "50" {
 		t.Errorf("what was set is gone: %+v", groups)
 	}
 }
@@ -124,7 +124,8 @@ func TestConfiguration(t *testing.T) {
 	if code := Run(t.Context(), env); code != 0 {
 		t.Fatalf("exit code %d: %s", code, &out)
 	}
-	for _, want := range []string{`listen = "127.0.0.1:8000"  # default`, `log_format = "json"  # ` + path, "max_upload_bytes = "} {
+	for _, want := range []string{`listen = "127.0.0.1:8000"  # default`, `log_format = "json"  # ` + path, "max_upload_bytes = ",
+		"[retention]", "machines_days = 90  # default", "[limits]", "max_connections = 8192  # default"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %q in\n%s", want, &out)
 		}
@@ -133,19 +134,31 @@ func TestConfiguration(t *testing.T) {
 
 func TestRefusals(t *testing.T) {
 	data := t.TempDir()
-	wrong := filepath.Join(data, "wrong.toml")
-	must(t, os.WriteFile(wrong, []byte("lisen = \"x\"\n"), 0o644))
-	loud := filepath.Join(data, "loud.toml")
-	must(t, os.WriteFile(loud, []byte("log_format = \"loud\"\n"), 0o644))
+	file := func(name, text string) string {
+		path := filepath.Join(data, name)
+		must(t, os.WriteFile(path, []byte(text), 0o644))
+		return path
+	}
 	none := filepath.Join(data, "none.toml")
 	cases := []struct {
 		args    []string
 		code    int
 		message string
 	}{
-		{[]string{"--config", wrong}, 2, `unknown key "lisen"`},
-		{[]string{"--config", loud}, 2, `log_format is "loud"`},
-		{[]string{"--config", none, "--database", "postgres://x"}, 1, "not sqlite:PATH"},
+		{[]string{"--config", file("wrong.toml", "lisen = \"x\"\n")}, 2, `unknown key "lisen"`},
+		{[]string{"--config", file("loud.toml", "log_format = \"loud\"\n")}, 2, `log_format is "loud"`},
+		{[]string{"--config", file("none-in.toml", "[limits]\nupdates_in_flight = 0\n")}, 2, "limits.updates_in_flight is 0"},
+		{[]string{"--config", file("never.toml", "[limits]\nadmin_per_second = -1.5\n")}, 2, "limits.admin_per_second is -1.5"},
+		{[]string{"--config", file("past.toml", "[retention]\nevents_days = -1\n")}, 2, "negative number of days"},
+		{[]string{"--config", file("no-password.toml", "database = \"postgres://conifer@nowhere.invalid/x\"\ndatabase_password_file = \"/none\"\n")}, 2, "password"},
+		{[]string{"--config", none, "--database", "mysql://x:secret@y"}, 2, "neither sqlite:PATH nor postgres://"},
+		{[]string{"--config", none, "--database", "sqlite:"}, 2, "neither sqlite:PATH nor postgres://"},
+		{[]string{"--config", none, "--tls-key", "key.pem"}, 2, "only one of tls_certificate and tls_key"},
+		{[]string{"--config", none, "--tls-key", none, "--tls-certificate", none}, 2, "read the certificate"},
+		{[]string{"--config", none, "--trusted-proxy", "balancer"}, 2, `"balancer" is neither a network`},
+		{[]string{"--config", none, "--dev", "--listen", "0.0.0.0:1"}, 2, "--dev listens on this host only"},
+		{[]string{"--config", none, "--dev", "--listen", ":1"}, 2, "--dev listens on this host only"},
+		{[]string{"--config", none, "--dev", "--listen", "192.0.2.1"}, 2, "--dev listens on this host only"},
 		{[]string{"--config", none, "--bogus"}, 2, "unknown flag"},
 		{[]string{"--config", none, "surprise"}, 2, `"surprise"`},
 		{[]string{"--config", none, "--listen", "256.0.0.1:1"}, 1, "256.0.0.1"},
@@ -153,7 +166,7 @@ func TestRefusals(t *testing.T) {
 	for _, c := range cases {
 		var out bytes.Buffer
 		env := cli.Env{Args: append([]string{"--data", data}, c.args...), Stdin: strings.NewReader(""), Stdout: &out, Stderr: &out}
-		if code := Run(t.Context(), env); code != c.code || !strings.Contains(out.String(), c.message) {
+		if code := Run(t.Context(), env); code != c.code || !strings.Contains(out.String(), c.message) || strings.Contains(out.String(), "secret") {
 			t.Errorf("%v: exit code %d, %s", c.args, code, &out)
 		}
 	}

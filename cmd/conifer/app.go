@@ -1,10 +1,12 @@
 package main
 
 import (
+	"context"
 	"io"
 
 	"github.com/spf13/cobra"
 
+	"conifer.dev/conifer/internal/service/client"
 	"conifer.dev/conifer/internal/service/store"
 )
 
@@ -15,39 +17,32 @@ func appNoun(c *command) *cobra.Command {
 
 func (c *command) appAdd() *cobra.Command {
 	var app store.App
-	cmd := &cobra.Command{Use: "add --id ID --name NAME", Short: "Add an application", Args: takes(),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			s, err := c.service()
-			if err != nil {
+	verb := c.verb("add --id ID --name NAME", "Add an application", takes(),
+		func(ctx context.Context, s *client.Client, _ []string) error {
+			if err := s.AddApp(ctx, app); err != nil {
 				return err
 			}
-			if err := s.AddApp(cmd.Context(), app); err != nil {
-				return err
-			}
-			c.say("application %s is %s", app.Name, app.ID)
-			return nil
-		}}
-	cmd.Flags().StringVar(&app.ID, "id", "", "Omaha app id, as machines send it")
-	cmd.Flags().StringVar(&app.Name, "name", "", "name to use in commands")
-	return needs(cmd, "id", "name")
+			return c.done(app, "application %s is %s", app.Name, app.ID)
+		})
+	f := verb.Flags()
+	f.StringVar(&app.ID, "id", "", "Omaha app id, as machines send it; with or without braces")
+	f.StringVar(&app.Name, "name", "", "name to use in commands")
+	f.StringVar(&app.ProductID, "product-id", "", "another id that machines may ask by")
+	return needs(verb, "id", "name")
 }
 
 func (c *command) appList() *cobra.Command {
-	return &cobra.Command{Use: "list", Short: "List the applications", Args: takes(),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			s, err := c.service()
+	return c.verb("list", "List the applications", takes(),
+		func(ctx context.Context, s *client.Client, _ []string) error {
+			apps, err := s.Apps(ctx)
 			if err != nil {
 				return err
 			}
-			apps, err := s.Apps(cmd.Context())
-			if err != nil {
-				return err
-			}
-			return c.show(apps, func(w io.Writer) {
-				row(w, "NAME", "ID")
+			return c.show(list(apps), func(w io.Writer) {
+				row(w, "NAME", "ID", "PRODUCT ID")
 				for _, a := range apps {
-					row(w, a.Name, a.ID)
+					row(w, a.Name, a.ID, a.ProductID)
 				}
 			})
-		}}
+		})
 }

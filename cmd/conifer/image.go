@@ -1,8 +1,8 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 
@@ -24,7 +24,7 @@ func newImageBuild(c *command) *cobra.Command {
 	verb := &cobra.Command{
 		Use:   "build --version VERSION --out FOLDER",
 		Short: "Build an image from Debian's packages",
-		Args:  cobra.NoArgs,
+		Args:  takes(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			spec.Suites = image.Suites(suites)
 			if err := c.completeSpec(&spec); err != nil {
@@ -47,9 +47,7 @@ func newImageBuild(c *command) *cobra.Command {
 	flags.StringVar(&spec.Agent, "agent", "", "conifer-agent program (default: the one beside this program)")
 	flags.StringVar(&spec.Initrd, "initrd", "", "conifer-initrd program (default: the one beside this program)")
 	flags.BoolVar(&spec.NoCache, "no-cache", false, "install the packages anew")
-	verb.MarkFlagRequired("version")
-	verb.MarkFlagRequired("out")
-	return verb
+	return needs(verb, "version", "out")
 }
 
 // completeSpec fills in what the environment tells.
@@ -79,17 +77,13 @@ func besideThis(name string) string {
 }
 
 func (c *command) printImage(made *image.Image, folder string) error {
-	if c.json {
-		enc := json.NewEncoder(c.env.Stdout)
-		enc.SetIndent("", "  ")
-		return enc.Encode(made)
-	}
-	fmt.Fprintf(c.env.Stdout, "%s %s in %s\n", made.App, made.Version, folder)
-	fmt.Fprintf(c.env.Stdout, "root hash %s, %d packages\n", made.Root.Hash, len(made.Packages))
-	for _, a := range made.Artifacts {
-		fmt.Fprintf(c.env.Stdout, "%-8s %10s  %s\n", a.Kind, cli.Bytes(a.SizeBytes), a.Name)
-	}
-	return nil
+	return c.show(made, func(w io.Writer) {
+		fmt.Fprintf(w, "%s %s in %s\n", made.App, made.Version, folder)
+		fmt.Fprintf(w, "root hash %s, %d packages\n", made.Root.Hash, len(made.Packages))
+		for _, a := range made.Artifacts {
+			row(w, a.Kind, cli.Bytes(a.SizeBytes), a.Name)
+		}
+	})
 }
 
 func newImageTools(c *command) *cobra.Command {
@@ -97,7 +91,7 @@ func newImageTools(c *command) *cobra.Command {
 	verb := &cobra.Command{
 		Use:   "tools",
 		Short: "Make the pinned tools tree when it is not there, and print its folder",
-		Args:  cobra.NoArgs,
+		Args:  takes(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cache, err := image.Cache(c.env.Getenv)
 			if err != nil {
@@ -111,8 +105,9 @@ func newImageTools(c *command) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			fmt.Fprintln(c.env.Stdout, folder)
-			return nil
+			return c.show(struct {
+				Folder string `json:"folder"`
+			}{folder}, func(w io.Writer) { row(w, folder) })
 		},
 	}
 	verb.Flags().StringVar(&mirror, "mirror", "", "URL of a Debian mirror (default: as the host's apt is configured)")

@@ -24,7 +24,7 @@ func imageDiff(c *command) *cobra.Command {
 		Long: "Show which packages changed between two images or releases, and which CVE ids the changelogs of the\n" +
 			"newer packages name since the older version. The changelogs are read from the .deb files that\n" +
 			"`conifer image build` keeps in the cache, or from --debs; without either only versions are compared.",
-		Args: exactly(2, "folders"),
+		Args: takes("the older folder", "the newer folder"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if debs == "" {
 				debs = c.keptDebs()
@@ -53,16 +53,6 @@ func (c *command) keptDebs() string {
 		return ""
 	}
 	return image.Debs(cache)
-}
-
-// exactly checks the number of arguments; cobra's own check has no kind.
-func exactly(n int, what string) cobra.PositionalArgs {
-	return func(_ *cobra.Command, args []string) error {
-		if len(args) != n {
-			return fault.New(fault.Invalid, "%d %s are named, want %d", len(args), what, n)
-		}
-		return nil
-	}
 }
 
 func diffImages(oldDir, newDir, debs string) (sbom.Report, error) {
@@ -145,7 +135,7 @@ func imageSBOM(c *command) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "sbom DIR",
 		Short: "Write the bill of materials of an image or release as CycloneDX 1.6 JSON",
-		Args:  exactly(1, "folders"),
+		Args:  takes("the folder"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			subject, err := sbom.ReadSubject(args[0])
 			if err != nil {

@@ -68,7 +68,7 @@ func TestImageDiff(t *testing.T) {
 		{"as JSON", "image diff --json " + before + " " + after + " --debs " + debs, 0,
 			`{"upgraded":1,"downgraded":0,"added":0,"removed":0,"cves":["CVE-2026-1000"],"sources":[{"source":"tool","old":"1-1","new":"2-1",` +
 				`"packages":[{"package":"libtool1","old":"1-1","new":"2-1"}],"cves":["CVE-2026-1000"]}]}` + "\n"},
-		{"one folder", "image diff " + before, 2, "1 folders are named, want 2"},
+		{"one folder", "image diff " + before, 2, "conifer image diff needs the newer folder"},
 		{"no image", "image diff " + before + " " + debs, 1, "holds neither image.json nor release.json"},
 		{"no packages", "image diff " + before + " " + after + " --debs " + before, 1, "holds no .deb files"},
 	}

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"context"
 	"io"
 	"slices"
 
 	"github.com/spf13/cobra"
 
+	"conifer.dev/conifer/internal/factory/publish"
 	"conifer.dev/conifer/internal/factory/sign"
 )
 
@@ -38,29 +40,20 @@ func (c *command) keyNew() *cobra.Command {
 }
 
 func (c *command) keyRotate() *cobra.Command {
-	var flags repositoryFlags
-	verb := &cobra.Command{
-		Use:   "rotate ROLE --repository FOLDER --keys FOLDER",
-		Short: "Replace the keys of a role by new ones",
-		Long: "Replace the keys of a role (root, targets, snapshot or timestamp) by new ones.\n\n" +
-			"The new version of root is signed by the root keys before and after it; a machine follows the chain from\n" +
-			"any version. The old keys go to the folder `retired`. Needs the root keys, those of the role if they are\n" +
+	var verb *cobra.Command
+	verb = signing("rotate ROLE --repository FOLDER --keys FOLDER", "Replace the keys of a role by new ones",
+		"Replace the keys of a role (root, targets, snapshot or timestamp) by new ones.\n\n"+
+			"The new version of root is signed by the root keys before and after it; a machine follows the chain from\n"+
+			"any version. The old keys go to the folder `retired`. Needs the root keys, those of the role if they are\n"+
 			"not lost, and for other roles than root those of snapshot and timestamp. Upload the repository afterwards.",
-		Args: takes("the role"),
-		RunE: func(_ *cobra.Command, args []string) error {
-			r, err := flags.open()
-			if err != nil {
-				return err
-			}
-			view, err := r.Rotate(flags.keys, args[0])
+		takes("the role"), func(_ context.Context, r *publish.Repository, args []string) error {
+			view, err := r.Rotate(verb.Flag("keys").Value.String(), args[0])
 			if err != nil {
 				return err
 			}
 			return c.printView(r, view)
-		},
-	}
-	flags.add(verb)
-	return needs(verb, "repository", "keys")
+		})
+	return verb
 }
 
 func (c *command) keyShow() *cobra.Command {

@@ -85,37 +85,27 @@ func (c *command) printRelease(r *release.Release, folder string) error {
 }
 
 func (c *command) releasePublish() *cobra.Command {
-	var flags repositoryFlags
 	var downgradeFrom []string
 	var upload bool
-	verb := &cobra.Command{
-		Use:   "publish FOLDER --repository FOLDER --keys FOLDER [--upload]",
-		Short: "Sign a release into a repository, and bring it to the service",
-		Long: "Sign a release into a repository with the keys of targets, snapshot and timestamp.\n\n" +
-			"With --upload, what the service lacks is sent to it, and the release is registered there; no channel\n" +
+	verb := signing("publish FOLDER --repository FOLDER --keys FOLDER [--upload]", "Sign a release into a repository, and bring it to the service",
+		"Sign a release into a repository with the keys of targets, snapshot and timestamp.\n\n"+
+			"With --upload, what the service lacks is sent to it, and the release is registered there; no channel\n"+
 			"points at it yet. Publishing a release twice changes nothing; another release of a published version is refused.",
-		Args: takes("the release folder"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			r, err := flags.open()
-			if err != nil {
-				return err
-			}
-			p, err := r.Publish(cmd.Context(), args[0], downgradeFrom, c.step)
+		takes("the release folder"), func(ctx context.Context, r *publish.Repository, args []string) error {
+			p, err := r.Publish(ctx, args[0], downgradeFrom, c.step)
 			if err != nil {
 				return err
 			}
 			if upload {
-				if err := c.upload(cmd.Context(), r, p.Release); err != nil {
+				if err := c.upload(ctx, r, p.Release); err != nil {
 					return err
 				}
 			}
 			return c.printPublished(p, upload)
-		},
-	}
-	flags.add(verb)
+		})
 	verb.Flags().StringSliceVar(&downgradeFrom, "downgrade-from", nil, "version from which machines may go back to this release (repeatable)")
 	verb.Flags().BoolVar(&upload, "upload", false, "send it to the service at --server and register it there")
-	return needs(verb, "repository", "keys")
+	return verb
 }
 
 func (c *command) printPublished(p *publish.Published, uploaded bool) error {

@@ -9,7 +9,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"conifer.dev/conifer/internal/factory/publish"
-	"conifer.dev/conifer/internal/factory/sign"
 	"conifer.dev/conifer/internal/wire/trust"
 )
 
@@ -18,44 +17,13 @@ func repositoryNoun(c *command) *cobra.Command {
 	return parent("repository", "Keep a repository of signed releases", c.repositoryInit(), c.repositoryRefresh(), c.repositoryShow(), c.repositoryUpload())
 }
 
-// repositoryFlags are those of every verb that signs.
-type repositoryFlags struct {
-	dir, keys string
-	validity  publish.Validity
-}
-
-func (f *repositoryFlags) add(verb *cobra.Command) {
-	verb.Flags().StringVar(&f.dir, "repository", "", "folder of the repository")
-	verb.Flags().StringVar(&f.keys, "keys", "", "folder of the keys")
-	f.validity = publish.Defaults
-	verb.Flags().DurationVar(&f.validity.Timestamp, "timestamp-valid", publish.Defaults.Timestamp,
-		"how long machines accept the repository without `conifer repository refresh`")
-}
-
-// open finds the repository and the keys; the repository may not exist yet.
-func (f *repositoryFlags) open() (*publish.Repository, error) {
-	keys, err := sign.OpenKeys(f.keys)
-	if err != nil {
-		return nil, err
-	}
-	return &publish.Repository{Dir: f.dir, Keys: keys, Now: time.Now(), Validity: f.validity}, nil
-}
-
 func (c *command) repositoryInit() *cobra.Command {
-	var flags repositoryFlags
 	var threshold int
-	verb := &cobra.Command{
-		Use:   "init --repository FOLDER --keys FOLDER",
-		Short: "Make an empty repository and its root of trust",
-		Long: "Make an empty repository and its root of trust, metadata/1.root.json, which belongs into images.\n\n" +
-			"Signatures are in force for: root 365 days, targets 90 (renewed by each publication), snapshot 30,\n" +
+	verb := signing("init --repository FOLDER --keys FOLDER", "Make an empty repository and its root of trust",
+		"Make an empty repository and its root of trust, metadata/1.root.json, which belongs into images.\n\n"+
+			"Signatures are in force for: root 365 days, targets 90 (renewed by each publication), snapshot 30,\n"+
 			"timestamp 7 (both renewed by `conifer repository refresh`, daily).",
-		Args: takes(),
-		RunE: func(*cobra.Command, []string) error {
-			r, err := flags.open()
-			if err != nil {
-				return err
-			}
+		takes(), func(_ context.Context, r *publish.Repository, _ []string) error {
 			if err := publish.Init(r, threshold); err != nil {
 				return err
 			}
@@ -64,42 +32,30 @@ func (c *command) repositoryInit() *cobra.Command {
 				return err
 			}
 			return c.printView(r, view)
-		},
-	}
-	flags.add(verb)
+		})
 	verb.Flags().IntVar(&threshold, "root-threshold", 1, "how many root keys must sign a root")
-	return needs(verb, "repository", "keys")
+	return verb
 }
 
 func (c *command) repositoryRefresh() *cobra.Command {
-	var flags repositoryFlags
 	var root, targets, upload bool
-	verb := &cobra.Command{
-		Use:   "refresh --repository FOLDER --keys FOLDER [--upload]",
-		Short: "Sign snapshot and timestamp again before they expire",
-		Args:  takes(),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			r, err := flags.open()
-			if err != nil {
-				return err
-			}
+	verb := signing("refresh --repository FOLDER --keys FOLDER [--upload]", "Sign snapshot and timestamp again before they expire", "",
+		takes(), func(ctx context.Context, r *publish.Repository, _ []string) error {
 			view, err := r.Refresh(root, targets)
 			if err != nil {
 				return err
 			}
 			if upload {
-				if err := c.upload(cmd.Context(), r); err != nil {
+				if err := c.upload(ctx, r); err != nil {
 					return err
 				}
 			}
 			return c.printView(r, view)
-		},
-	}
-	flags.add(verb)
+		})
 	verb.Flags().BoolVar(&root, "root", false, "sign root again too, with the same keys")
 	verb.Flags().BoolVar(&targets, "targets", false, "sign targets again too")
 	verb.Flags().BoolVar(&upload, "upload", false, "send it to the service at --server")
-	return needs(verb, "repository", "keys")
+	return verb
 }
 
 func (c *command) repositoryShow() *cobra.Command {

@@ -13,6 +13,8 @@ import (
 	"os/signal"
 	"syscall"
 
+	"golang.org/x/term"
+
 	"conifer.dev/conifer/internal/fault"
 )
 
@@ -28,6 +30,14 @@ type Env struct {
 // OS is the real world.
 func OS() Env {
 	return Env{Args: os.Args[1:], Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv}
+}
+
+// Interactive reports whether a person can be asked: Stdin is a terminal.
+func (e Env) Interactive() bool { return isTerminal(e.Stdin) }
+
+func isTerminal(stream any) bool {
+	f, ok := stream.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
 }
 
 // Main is a program's main function: it runs the command in the real world, ends its context at an interrupt or

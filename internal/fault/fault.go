@@ -29,6 +29,7 @@ const (
 	Exhausted                // no space, no quota
 	Unsupported              // a feature or version this program does not know
 	Canceled                 // the caller gave up
+	Throttled                // too many requests; slow down
 )
 
 // meaning is one row of the table: how a kind is told to each kind of peer.
@@ -52,9 +53,10 @@ var table = [...]meaning{
 	Untrusted:    {"untrusted", 403, 12, 1},
 	Expired:      {"expired", 403, 2, 1}, // the repository was not refreshed: no release is at fault
 	Corrupt:      {"corrupt", 422, 10, 1},
-	Exhausted:    {"exhausted", 507, 16, 1},
+	Exhausted:    {"exhausted", 507, 14, 1},
 	Unsupported:  {"unsupported", 501, 21, 1},
 	Canceled:     {"canceled", 499, 1, 1},
+	Throttled:    {"throttled", 429, 1, 1},
 }
 
 func (k Kind) row() meaning {

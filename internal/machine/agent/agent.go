@@ -45,6 +45,12 @@ type Lock interface {
 	Release(ctx context.Context) error
 }
 
+// Loader is the boot loader, as far as it can be told what to start next.
+type Loader interface {
+	Check() error // kind Unsupported when it cannot
+	StartOnce(pattern string) error
+}
+
 // Health judges the release that runs.
 type Health interface {
 	Baseline(ctx context.Context) ([]string, error)
@@ -62,6 +68,7 @@ type Agent struct {
 	Service    Service
 	Repository Repository
 	Lock       Lock // nil without a reboot lock
+	Loader     Loader
 	Health     Health
 	Reboot     func(ctx context.Context) error
 	Random     func() float64

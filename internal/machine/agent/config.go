@@ -2,6 +2,7 @@ package agent
 
 import (
 	"net/url"
+	"regexp"
 	"time"
 
 	"conifer.dev/conifer/internal/config"
@@ -22,6 +23,9 @@ type Config struct {
 	App string `toml:"app"`
 	// Alias is a name for people to know the machine by, sent to the service. The hostname is not sent by itself.
 	Alias string `toml:"alias"`
+	// Wariness is a number from 0 to 1 that the machine tells the service: how late in a roll-out over time it wants to be, 0 among
+	// the first and 1 among the last. Empty leaves its place to chance.
+	Wariness string `toml:"wariness"`
 	// PollInterval is the time between two looks for an update.
 	PollInterval time.Duration `toml:"poll_interval"`
 	// PollJitter is how much later than that a look may come, at random, so that a fleet does not ask at once.
@@ -86,6 +90,7 @@ func (c *Config) check() error {
 		{c.LockURL == "" || isURL(c.LockURL), "lock_url is not of the form http(s)://HOST[/PATH]"},
 		{c.App != "" && c.Group != "", "app or group is empty"},
 		{fleetlock.ValidGroup(c.LockGroup), "lock_group is not letters, digits, dots and hyphens"},
+		{c.Wariness == "" || isShare(c.Wariness), "wariness is not a number from 0 to 1"},
 		{c.PollInterval >= time.Second, "poll_interval is shorter than 1s"},
 		{c.PollJitter >= 0, "poll_jitter is negative"},
 		{c.Health.Deadline > c.Health.Settle && c.Health.Settle >= 0, "health.deadline is not longer than health.settle"},
@@ -97,6 +102,11 @@ func (c *Config) check() error {
 	}
 	return nil
 }
+
+// shareForm is a number from 0 to 1 without a sign or an exponent.
+var shareForm = regexp.MustCompile(`^(0(\.[0-9]{1,9})?|1(\.0{1,9})?)$`)
+
+func isShare(text string) bool { return shareForm.MatchString(text) }
 
 func isURL(text string) bool {
 	u, err := url.Parse(text)

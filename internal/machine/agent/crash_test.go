@@ -30,20 +30,32 @@ const (
 
 var releases = bootsim.Releases{RootBlocks: rootBlocks, UKIBytes: ukiBytes}
 
-// scenario is an update from 1.1.0 in slot B to 1.2.0 in slot A, which holds 1.0.0.
+// scenario is an update from 1.1.0 in slot B to another release in slot A, which holds 1.0.0.
 type scenario struct {
 	name      string
-	unhealthy bool // 1.2.0 starts and is judged to be bad
-	broken    bool // 1.2.0 does not start
+	target    string
+	unhealthy bool // the target starts and is judged to be bad
+	broken    bool // the target does not start
+	later     bool // stopped only after the installation, which is that of another scenario
 }
 
-var scenarios = []scenario{{name: "good"}, {name: "unhealthy", unhealthy: true}, {name: "broken", broken: true}}
+var scenarios = []scenario{
+	{name: "good", target: "1.2.0"},
+	{name: "unhealthy", target: "1.2.0", unhealthy: true},
+	{name: "broken", target: "1.2.0", broken: true},
+	{name: "downgrade", target: "1.0.5"},
+	{name: "unhealthy downgrade", target: "1.0.5", unhealthy: true, later: true},
+	{name: "broken downgrade", target: "1.0.5", broken: true, later: true},
+}
+
+func (sc scenario) downgrade() bool { return release.Compare(sc.target, "1.1.0") < 0 }
 
 // outside is everything around the machine: it survives a cut of the power.
 type outside struct {
 	target *bootsim.Release
 	mu     sync.Mutex
 	locked bool
+	asked  func() // is called when the lock is asked for, which is when a release is installed
 	heard  []update.Report
 }
 
@@ -59,12 +71,18 @@ func (o *outside) Report(_ context.Context, reports []update.Report) error {
 }
 
 func (o *outside) Verify(context.Context, update.Offer, string) (*release.Release, bool, error) {
-	return o.target.Release, false, nil
+	return o.target.Release, true, nil
 }
 
 func (o *outside) Payload(string, *release.Release) install.Source { return o.target }
 
-func (o *outside) Acquire(context.Context) error { return o.lock(true) }
+func (o *outside) Acquire(context.Context) error {
+	if o.asked != nil {
+		o.asked()
+	}
+	return o.lock(true)
+}
+
 func (o *outside) Release(context.Context) error { return o.lock(false) }
 
 func (o *outside) lock(held bool) error {
@@ -106,8 +124,8 @@ func newCrashWorld(t testing.TB, sc scenario, seed uint64) *crashWorld {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m.Broken["1.2.0"] = sc.broken
-	return &crashWorld{Machine: m, scenario: sc, out: &outside{target: releases.Of("1.2.0")}}
+	m.Broken[sc.target] = sc.broken
+	return &crashWorld{Machine: m, scenario: sc, out: &outside{target: releases.Of(sc.target)}}
 }
 
 // agent is a new process of the agent on the machine as it has booted.
@@ -124,7 +142,7 @@ func (w *crashWorld) agent(reboot func(context.Context) error) (*Agent, error) {
 		Policy: update.Policy{PollInterval: time.Hour, PollJitter: time.Minute, Lock: true},
 		BootID: fmt.Sprint("boot-", w.BootID), Running: update.Release{Version: w.Version, RootHash: releases.Of(w.Version).Release.Root.Hash},
 		Store: NewStore(w.Var), Disk: disk, Service: w.out, Repository: w.out, Lock: w.out,
-		Health: fixedHealth{w.unhealthy && w.Version == "1.2.0"}, Reboot: reboot, Random: func() float64 { return 0.5 },
+		Loader: w.Loader(), Health: fixedHealth{w.unhealthy && w.Version == w.target}, Reboot: reboot, Random: func() float64 { return 0.5 },
 		Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Notify: func(string) {},
 	}, nil
 }
@@ -183,7 +201,7 @@ func savedPhase(w *crashWorld) update.Phase {
 // over reports whether the update has ended and nothing is owed to anybody.
 func (w *crashWorld) over(a *Agent) bool {
 	s := a.snapshot()
-	decided := w.Version == "1.2.0" || s.Failed["1.2.0"].Why != ""
+	decided := w.Version == w.target || s.Failed[w.target].Why != ""
 	return decided && s.Phase == update.Idle && s.Lock == update.LockNone && len(s.Reports) == 0
 }
 
@@ -206,9 +224,12 @@ func (w *crashWorld) check() error {
 			markers = append(markers, info.Name)
 		}
 	}
-	want, version, told := []string{"conifer_1.1.0.efi", "conifer_1.2.0.efi"}, "1.2.0", "3/2 1.2.0 after 1.1.0"
-	if w.unhealthy || w.broken {
-		want, version, told = want[:1], "1.1.0", "3/0 1.2.0 code 44"
+	want, version, told := []string{"conifer_1.1.0.efi", "conifer_1.2.0.efi"}, w.target, "3/2 "+w.target+" after 1.1.0"
+	switch {
+	case w.unhealthy || w.broken:
+		want, version, told = want[:1], "1.1.0", "3/0 "+w.target+" code 44"
+	case w.downgrade():
+		want = []string{"conifer_1.0.5.efi"} // the boot loader would prefer 1.1.0
 	}
 	switch {
 	case w.Version != version:
@@ -222,7 +243,10 @@ func (w *crashWorld) check() error {
 	case !slices.ContainsFunc(w.out.heard, func(r update.Report) bool { return r.String() == told }):
 		return fmt.Errorf("the service heard %v, but not %s", w.out.heard, told)
 	}
-	return w.Boot() // once more, from what is durable
+	if err := w.Boot(); err != nil || w.Version != version { // once more, from what is durable
+		return fmt.Errorf("%s boots in the end, want %s: %v", w.Version, version, err)
+	}
+	return nil
 }
 
 // drive updates a machine; onCut restores the power, and may ask for another cut.
@@ -247,11 +271,14 @@ func TestEveryStopBootsAWholeSystemAndTheUpdateCompletes(t *testing.T) {
 			t.Run(sc.name, func(t *testing.T) {
 				t.Parallel()
 				w := newCrashWorld(t, sc, 1)
-				before := w.Power.Writes()
+				first := 1
+				if sc.later {
+					w.out.asked = sync.OnceFunc(func() { first = w.Power.Writes() })
+				}
 				if err := w.drive(t, func() { t.Error("the power was cut") }); err != nil {
 					t.Fatal(err)
 				}
-				points.Add(stopEverywhere(t, sc, w.Power.Writes()-before))
+				points.Add(stopEverywhere(t, sc, first, w.Power.Writes()))
 			})
 		}
 	})
@@ -261,8 +288,8 @@ func TestEveryStopBootsAWholeSystemAndTheUpdateCompletes(t *testing.T) {
 	}
 }
 
-func stopEverywhere(t *testing.T, sc scenario, writes int) (points int64) {
-	for at := 1; at < writes; at++ {
+func stopEverywhere(t *testing.T, sc scenario, first, writes int) (points int64) {
+	for at := first; at < writes; at++ {
 		for _, loss := range faultdisk.Losses() {
 			w := newCrashWorld(t, sc, uint64(at))
 			w.Power.CutAt(at, loss)

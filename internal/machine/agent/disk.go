@@ -98,7 +98,7 @@ func (d *Disk) Install(ctx context.Context, rel *release.Release, src install.So
 // Retire removes the boot entry of the other slot.
 func (d *Disk) Retire() error { return d.with(d.slots.RetireOther) }
 
-// Commit takes the counter off the entry of the running release.
+// Commit makes the entry of the running release the one that boots for good.
 func (d *Disk) Commit(version string) error {
 	return d.with(func() error { return d.slots.Commit(version) })
 }

@@ -94,7 +94,7 @@ func (m *machine) live(do func(a *Agent)) {
 	client := newClient()
 	defer client.CloseIdleConnections()
 	repo := &tufRepository{client: client, cache: m.tuf, root: m.root, app: "conifer-os", arch: "amd64"}
-	a := NewAgent(m.config, id, client, disk, NewStore(m.Var), repo, m, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	a := NewAgent(m.config, id, client, disk, NewStore(m.Var), repo, m.Loader(), m, slog.New(slog.NewTextHandler(io.Discard, nil)))
 	ctx, stop := context.WithCancel(m.t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- a.RunAndServe(ctx, m.socket, "") }()
@@ -208,6 +208,90 @@ func TestAnUnhealthyReleaseIsLeftAndNotTriedAgain(t *testing.T) {
 	})
 	if heard := m.peers.heard(); !slices.Contains(heard, "1.1.0: 3/0 code 44 next 1.2.0") || heard[len(heard)-1] != "1.2.0: 3/2 previous 1.1.0" {
 		t.Errorf("the service heard %q", heard)
+	}
+}
+
+// A signature allows that a machine goes back from 1.1.0 to 1.0.0; then it follows its channel to 1.1.0 again.
+func TestASignedDowngradeAndBack(t *testing.T) {
+	m := newMachine(t)
+	m.peers.backTo = map[string]string{"1.0.0": "1.1.0"}
+	m.root = m.peers.publish(2, releases.Of("1.0.0"), releases.Of("1.1.0"))
+	for _, to := range []struct{ version, from, entries string }{
+		{"1.0.0", "1.1.0", "conifer_1.0.0.efi"}, {"1.1.0", "1.0.0", "conifer_1.0.0.efi conifer_1.1.0.efi"},
+	} {
+		m.peers.set(func() { m.peers.offer = to.version })
+		m.power(func(*Agent) {
+			m.untilRebooted()
+			if m.Version != to.from {
+				t.Errorf("%s was left for %s", m.Version, to.version)
+			}
+		})
+		m.power(func(*Agent) {
+			st := m.until("committed", func(st Status) bool { return quiet(st) && st.Running.Version == to.version })
+			if st.NewestCommitted != "1.1.0" || st.Problem != nil || m.peers.lockHolder() != "" {
+				t.Errorf("lock holder %q, status %+v", m.peers.lockHolder(), st)
+			}
+		})
+		if got := m.entries(); got != to.entries {
+			t.Errorf("after the way to %s there are %q, want %q", to.version, got, to.entries)
+		}
+		if heard := m.peers.heard(); heard[len(heard)-1] != to.version+": 3/2 previous "+to.from {
+			t.Errorf("the service heard %q", heard)
+		}
+	}
+}
+
+// entries are the names of the boot entries.
+func (m *machine) entries() string {
+	infos, err := m.ESP.List()
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	var names []string
+	for _, info := range infos {
+		names = append(names, info.Name)
+	}
+	return strings.Join(names, " ")
+}
+
+// A boot loader that cannot be told to start an older release would go on with the newer one.
+func TestADowngradeWithoutVariablesIsRefusedBeforeAnythingIsWritten(t *testing.T) {
+	m := newMachine(t)
+	m.Variables = nil
+	m.peers.backTo = map[string]string{"1.0.5": "1.1.0"}
+	m.root = m.peers.publish(2, releases.Of("1.0.5"))
+	m.peers.offer = "1.0.5"
+	m.power(func(*Agent) {
+		st := m.until("refused", func(st Status) bool { return quiet(st) && st.Problem != nil })
+		want := "release 1.0.5 is older than 1.1.0, which the boot loader would go on booting: there are no EFI variables"
+		if st.Problem.Kind != "unsupported" || st.Problem.Why != want || len(st.Failed) > 0 {
+			t.Errorf("problem is %+v, failed %v", st.Problem, st.Failed)
+		}
+	})
+	if heard := m.peers.heard(); !slices.Equal(heard, []string{"1.1.0: 3/0 code 21 next 1.0.5"}) {
+		t.Errorf("the service heard %q", heard)
+	}
+	if got := m.entries(); got != "conifer_1.0.0.efi conifer_1.1.0.efi" || m.peers.gets["full.payload"] > 0 {
+		t.Errorf("boot entries are %q, %d downloads", got, m.peers.gets["full.payload"])
+	}
+}
+
+// What the check before did not see, the firmware may still refuse: then the entry of the older release goes.
+func TestADowngradeThatCannotBeToldIsGivenUp(t *testing.T) {
+	m := newMachine(t)
+	m.config.LockURL = ""
+	m.peers.backTo = map[string]string{"1.0.5": "1.1.0"}
+	m.root = m.peers.publish(2, releases.Of("1.0.5"))
+	m.peers.offer = "1.0.5"
+	m.Variables.Put("ballast", make([]byte, 1<<10))
+	m.power(func(*Agent) {
+		st := m.until("given up", func(st Status) bool { return quiet(st) && st.Problem != nil })
+		if st.Problem.Kind != "exhausted" || len(st.Failed) > 0 {
+			t.Errorf("problem is %+v, failed %v", st.Problem, st.Failed)
+		}
+	})
+	if got := m.entries(); got != "conifer_1.1.0.efi" {
+		t.Errorf("boot entries are %q", got)
 	}
 }
 

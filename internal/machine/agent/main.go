@@ -18,6 +18,7 @@ import (
 	"conifer.dev/conifer/internal/machine/dm"
 	"conifer.dev/conifer/internal/machine/folder"
 	"conifer.dev/conifer/internal/machine/health"
+	"conifer.dev/conifer/internal/machine/loader"
 	"conifer.dev/conifer/internal/machine/slots"
 	"conifer.dev/conifer/internal/machine/update"
 	"conifer.dev/conifer/internal/wire/fleetlock"
@@ -61,7 +62,7 @@ func assemble(c Config, id Identity, log *slog.Logger) (*Agent, error) {
 	if err != nil {
 		return nil, err
 	}
-	return NewAgent(c, id, client, disk, NewStore(state), repository, health.Systemd{}, log), nil
+	return NewAgent(c, id, client, disk, NewStore(state), repository, loader.Loader{}, health.Systemd{}, log), nil
 }
 
 // openRepository reads the root of trust. The time at which the system was built is the earliest that a clock can
@@ -96,7 +97,7 @@ type System interface {
 }
 
 // NewAgent puts an agent together that speaks with its peers over client.
-func NewAgent(c Config, id Identity, client *http.Client, disk *Disk, store *Store, repository Repository, system System, log *slog.Logger) *Agent {
+func NewAgent(c Config, id Identity, client *http.Client, disk *Disk, store *Store, repository Repository, boot Loader, system System, log *slog.Logger) *Agent {
 	watchdog, err := daemon.SdWatchdogEnabled(false)
 	if err != nil {
 		log.Warn("watchdog is off", "error", err)
@@ -106,7 +107,7 @@ func NewAgent(c Config, id Identity, client *http.Client, disk *Disk, store *Sto
 		BootID: id.BootID, Running: id.Running, Names: Names{id.MachineID, c.Server, c.Group},
 		Store: store, Disk: disk, Service: newOmahaService(client, c, id), Repository: repository,
 		Lock:   &fleetLock{client, c.LockURL, fleetlock.Params{ID: id.MachineID, Group: c.LockGroup}},
-		Health: newJudge(c, client, system), Reboot: system.Reboot, Random: rand.Float64, Log: log, Watchdog: watchdog,
+		Loader: boot, Health: newJudge(c, client, system), Reboot: system.Reboot, Random: rand.Float64, Log: log, Watchdog: watchdog,
 	}
 	a.Notify = func(state string) {
 		if _, err := daemon.SdNotify(false, state); err != nil {

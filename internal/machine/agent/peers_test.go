@@ -5,6 +5,7 @@ import (
 	"crypto"
 	"crypto/ed25519"
 	"crypto/sha256"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -38,7 +39,8 @@ type peers struct {
 	holder string
 	denied bool
 	gets   map[string]int
-	cutAt  int64 // payload answers end after so many bytes, 0 for never
+	cutAt  int64             // payload answers end after so many bytes, 0 for never
+	backTo map[string]string // versions to the version from which a machine may go back to them
 }
 
 func newPeers(t *testing.T) *peers {
@@ -229,6 +231,10 @@ func (p *peers) publish(n int64, releases ...*bootsim.Release) []byte {
 		file, err := metadata.TargetFile().FromBytes(name, text, "sha256")
 		if err != nil {
 			t.Fatal(err)
+		}
+		if from := p.backTo[r.Version]; from != "" {
+			custom := json.RawMessage(fmt.Sprintf(`{"downgrade_from": [%q]}`, from))
+			file.Custom = &custom
 		}
 		targets.Signed.Targets[name] = file
 		p.files[name] = text

@@ -7,6 +7,7 @@ import (
 
 	"conifer.dev/conifer/internal/fault"
 	"conifer.dev/conifer/internal/machine/health"
+	"conifer.dev/conifer/internal/machine/slots"
 	"conifer.dev/conifer/internal/machine/update"
 	"conifer.dev/conifer/internal/wire/release"
 )
@@ -35,7 +36,7 @@ func (a *Agent) perform(ctx context.Context, effect update.Effect) update.Event 
 	case update.TakeBaseline:
 		return a.takeBaseline(ctx)
 	case update.Reboot:
-		return a.reboot(ctx)
+		return a.reboot(ctx, effect.Once)
 	case update.Judge:
 		return a.judge(ctx, effect)
 	case update.Commit:
@@ -99,7 +100,11 @@ func (a *Agent) verify(ctx context.Context, e update.Verify) update.Event {
 	}
 	a.verified.set(rel)
 	target := update.Target{Release: update.Release{Version: rel.Version, RootHash: rel.Root.Hash}, Codebase: e.Offer.Codebase}
-	return update.Verified{Target: target, DowngradeAllowed: allowed}
+	event := update.Verified{Target: target, DowngradeAllowed: allowed}
+	if err := a.Loader.Check(); err != nil {
+		event.Unsteerable = err.Error()
+	}
+	return event
 }
 
 // install writes the target. After a restart the release is verified again: only its name and root hash were saved.
@@ -155,7 +160,14 @@ func (a *Agent) takeBaseline(ctx context.Context) update.Event {
 	return update.BaselineTaken{Units: units}
 }
 
-func (a *Agent) reboot(ctx context.Context) update.Event {
+// reboot tells the boot loader what to start, when it would start something else, as the last thing before it.
+func (a *Agent) reboot(ctx context.Context, once string) update.Event {
+	if once != "" {
+		if err := a.Loader.StartOnce(slots.EntryPattern(once)); err != nil {
+			return update.SteerFailed{Fault: update.FaultOf(err)}
+		}
+		a.Log.Info("boot loader told", "start_once", once)
+	}
 	a.Log.Info("reboot", "state", a.snapshot().Headline())
 	if err := a.Reboot(ctx); err != nil {
 		return update.RebootFailed{Fault: update.FaultOf(err)}

@@ -20,11 +20,13 @@ type omahaService struct {
 	server string // base URL; empty when the machine is not to look for updates
 	app    omaha.AppRequest
 	arch   string
+	// wariness is told in update checks, and in nothing else.
+	wariness string
 }
 
 // newOmahaService fills in what is the same in every request. The id of the machine is the derived one.
 func newOmahaService(client *http.Client, c Config, id Identity) *omahaService {
-	return &omahaService{client: client, server: c.Server, arch: id.Arch, app: omaha.AppRequest{
+	return &omahaService{client: client, server: c.Server, arch: id.Arch, wariness: c.Wariness, app: omaha.AppRequest{
 		ID: c.App, Track: c.Group, BootID: id.BootID, MachineID: id.MachineID, MachineAlias: c.Alias,
 		Board: id.Arch + "-usr", DeltaOkay: "false",
 	}}
@@ -36,6 +38,7 @@ func (s *omahaService) Check(ctx context.Context, running string, manual bool) (
 	app.Version = running
 	app.Ping = &omaha.Ping{Active: "1"}
 	app.UpdateCheck = &omaha.UpdateCheckRequest{}
+	app.Wariness = s.wariness
 	source := omaha.Scheduled
 	if manual {
 		source = omaha.OnDemand

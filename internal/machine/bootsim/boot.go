@@ -63,6 +63,10 @@ type candidate struct {
 
 // firmware is the firmware and systemd-boot: it chooses an entry, counts the try, and loads the file.
 func (m *Machine) firmware() (candidate, error) {
+	once, err := m.takeOnce()
+	if err != nil {
+		return candidate{}, err
+	}
 	list, err := m.candidates()
 	if err != nil {
 		return candidate{}, err
@@ -72,10 +76,13 @@ func (m *Machine) firmware() (candidate, error) {
 	}
 	slices.SortStableFunc(list, prefer)
 	chosen := list[0]
-	if !chosen.counted || chosen.left == 0 {
+	if i := slices.IndexFunc(list, func(c candidate) bool { return c.matches(once) }); i >= 0 {
+		chosen = list[i]
+	}
+	if !chosen.counted {
 		return chosen, nil
 	}
-	after := fmt.Sprintf("conifer_%s+%d-%d.efi", chosen.version, chosen.left-1, chosen.done+1)
+	after := fmt.Sprintf("conifer_%s+%d-%d.efi", chosen.version, max(chosen.left-1, 0), chosen.done+1)
 	if err := m.ESP.Rename(chosen.name, after); err != nil {
 		return chosen, err
 	}

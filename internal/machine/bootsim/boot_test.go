@@ -51,6 +51,53 @@ func TestBootCountsTriesAndFallsBack(t *testing.T) {
 	}
 }
 
+func TestBootStartsWhatItIsToldOnce(t *testing.T) {
+	for _, c := range []struct{ entry, pattern, first string }{
+		{"conifer_1.0.0+3.efi", "conifer_1.0.0.efi", "1.0.0"},
+		{"conifer_1.0.0+0-3.efi", "conifer_1.0.0.efi", "1.0.0"},
+		{"conifer_1.0.0.efi", "conifer_1.0.0.efi", "1.0.0"},
+		{"conifer_1.0.0.efi", "conifer_1.2.0.efi", "1.1.0"}, // no such entry
+		{"conifer_1.0.0+3.efi", "conifer_1.0.0+3.efi", "1.1.0"},
+	} {
+		m := machine(t)
+		if c.entry != "conifer_1.0.0.efi" {
+			rename(t, m, "conifer_1.0.0.efi", c.entry)
+		}
+		if err := m.Loader().StartOnce(c.pattern); err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range []string{c.first, "1.1.0"} {
+			if err := m.Boot(); err != nil || m.Version != want {
+				t.Errorf("%s with %s: %s boots, want %s: %v", c.entry, c.pattern, m.Version, want, err)
+			}
+		}
+	}
+	m := machine(t)
+	if err := m.Loader().StartOnce("conifer_1.0.0.efi"); err != nil {
+		t.Fatal(err)
+	}
+	m.Broken["1.0.0"] = true
+	if err := m.Boot(); err != nil || m.Version != "1.1.0" || m.BootID != 2 {
+		t.Errorf("after a broken release %s boots in %d attempts: %v", m.Version, m.BootID, err)
+	}
+}
+
+// systemd-boot 257 keeps the capitals of the id of an entry that is counted, and has none in a pattern.
+func TestCapitalsMatchAsInSystemdBoot(t *testing.T) {
+	for _, c := range []struct {
+		counted bool
+		pattern string
+		want    bool
+	}{
+		{false, "conifer_1.0.0-RC1.efi", true}, {true, "conifer_1.0.0-RC1.efi", false},
+		{false, "conifer_1.0.0-??1.efi", true}, {true, "conifer_1.0.0-??1.efi", true},
+	} {
+		if got := (candidate{version: "1.0.0-RC1", counted: c.counted}).matches(c.pattern); got != c.want {
+			t.Errorf("%+v: %v", c, got)
+		}
+	}
+}
+
 func TestBootIsCutLikeEverythingElse(t *testing.T) {
 	for at := 1; at <= 2; at++ {
 		m := machine(t)

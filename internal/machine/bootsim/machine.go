@@ -27,6 +27,9 @@ type Machine struct {
 	Disk  *faultdisk.Disk // the whole disk
 	ESP   *faultdisk.Folder
 	Var   *faultdisk.Folder // the agent's state
+	// Variables are those of the firmware, nil when nobody can write them. The real ones change in one step, which is one of
+	// those that a file has here.
+	Variables *faultdisk.Folder
 
 	BootID  int
 	Version string // of the release that runs, "" when none does
@@ -45,6 +48,7 @@ func NewMachine(seed uint64, inA, inB *Release, slotBlocks int, espBytes int64) 
 	m := &Machine{Power: power, Broken: map[string]bool{}, partitions: map[int]*faultdisk.Disk{}}
 	m.ESP = faultdisk.NewFAT(power, espBytes)
 	m.Var = faultdisk.NewJournaled(power, 1<<20)
+	m.Variables = faultdisk.NewJournaled(power, 1<<10)
 	if err := m.fill(partRootA, inA, slotBlocks); err != nil {
 		return nil, err
 	}

@@ -152,13 +152,13 @@ func (l *life) perform(effect update.Effect) (update.Event, error) {
 	case update.Mark:
 		return nil, l.insist(func() error { return l.mark(effect.Version) })
 	case update.Reboot:
-		return nil, bootsim.ErrReboot
+		return l.reboot(effect.Once)
 	case update.Check:
 		l.checked = true
 		return update.CheckAnswered{Offer: l.offer()}, nil
 	case update.Verify:
 		name := update.Release{Version: l.target.Version, RootHash: l.target.Release.Root.Hash}
-		return update.Verified{Target: update.Target{Release: name}}, nil
+		return update.Verified{Target: update.Target{Release: name}, DowngradeAllowed: true}, nil
 	case update.AskLock:
 		l.locked = true
 		return update.LockGranted{}, nil
@@ -177,6 +177,16 @@ func (l *life) perform(effect update.Effect) (update.Event, error) {
 		return update.ReportSent{Through: effect.Reports[len(effect.Reports)-1].Number}, nil
 	}
 	return l.change(effect), nil
+}
+
+// reboot tells the boot loader what to start, when it would start something else.
+func (l *life) reboot(once string) (update.Event, error) {
+	if once != "" {
+		if err := l.machine.Loader().StartOnce(slots.EntryPattern(once)); err != nil {
+			return update.SteerFailed{Fault: update.FaultOf(err)}, nil
+		}
+	}
+	return nil, bootsim.ErrReboot
 }
 
 // change carries out an effect on the slots.

@@ -24,15 +24,26 @@ const (
 
 var releases = bootsim.Releases{RootBlocks: rootBlocks, UKIBytes: ukiBytes}
 
-// scenario is an update from 1.1.0 in slot B to 1.2.0 in slot A, which holds 1.0.0.
+// scenario is an update from 1.1.0 in slot B to another release in slot A, which holds 1.0.0.
 type scenario struct {
 	name       string
 	unhealthy  bool // the release starts and is judged to be bad
 	broken     bool // the release does not start
 	superseded bool // slot A holds 1.1.5, enabled and never booted, which is newer than what runs
+	downgrade  bool // to 1.0.5 instead of 1.2.0
 }
 
-var scenarios = []scenario{{name: "good"}, {name: "unhealthy", unhealthy: true}, {name: "broken", broken: true}, {name: "superseded", superseded: true}}
+var scenarios = []scenario{
+	{name: "good"}, {name: "unhealthy", unhealthy: true}, {name: "broken", broken: true}, {name: "superseded", superseded: true},
+	{name: "downgrade", downgrade: true},
+}
+
+func (sc scenario) target() string {
+	if sc.downgrade {
+		return "1.0.5"
+	}
+	return "1.2.0"
+}
 
 // world is a booted machine with the agent that is about to update it.
 type world struct {
@@ -41,7 +52,7 @@ type world struct {
 	scenario
 }
 
-// newWorld makes a machine that runs 1.1.0 from slot B and wants 1.2.0.
+// newWorld makes a machine that runs 1.1.0 from slot B and wants the target.
 func newWorld(t testing.TB, sc scenario, seed uint64) *world {
 	t.Helper()
 	inA := releases.Of("1.0.0")
@@ -61,8 +72,8 @@ func newWorld(t testing.TB, sc scenario, seed uint64) *world {
 	if sc.superseded {
 		m.ESP.Put("conifer_1.1.5+3.efi", inA.UKI)
 	}
-	m.Broken["1.2.0"] = sc.broken
-	return &world{Machine: m, scenario: sc, agent: &stepper{target: releases.Of("1.2.0"), unhealthy: sc.unhealthy}}
+	m.Broken[sc.target()] = sc.broken
+	return &world{Machine: m, scenario: sc, agent: &stepper{target: releases.Of(sc.target()), unhealthy: sc.unhealthy}}
 }
 
 // check compares where the machine has ended with where it must.
@@ -75,15 +86,18 @@ func (w *world) check() error {
 	if err != nil {
 		return err
 	}
-	want, version := []string{"conifer_1.1.0.efi", "conifer_1.2.0.efi"}, "1.2.0"
+	want, version, newest := []string{"conifer_1.1.0.efi", "conifer_1.2.0.efi"}, w.target(), w.target()
 	bad := w.unhealthy || w.broken
-	if bad {
-		want, version = want[:1], "1.1.0"
-	}
-	_, failed := state.Failed["1.2.0"]
 	switch {
-	case w.Version != version || state.Newest != version || state.Phase != update.Idle:
-		return fmt.Errorf("%s runs, newest is %s, phase %s; want %s and idle", w.Version, state.Newest, state.Phase, version)
+	case bad:
+		want, version, newest = want[:1], "1.1.0", "1.1.0"
+	case w.downgrade:
+		want, newest = []string{"conifer_1.0.5.efi"}, "1.1.0"
+	}
+	_, failed := state.Failed[w.target()]
+	switch {
+	case w.Version != version || state.Newest != newest || state.Phase != update.Idle:
+		return fmt.Errorf("%s runs, newest is %s, phase %s; want %s, %s and idle", w.Version, state.Newest, state.Phase, version, newest)
 	case w.agent.locked:
 		return errors.New("the reboot lock is still held")
 	case w.superseded && slices.Equal(names, []string{"conifer_1.1.5.efi", "conifer_1.2.0.efi"}):

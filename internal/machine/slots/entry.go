@@ -109,8 +109,9 @@ func (s *Slots) entry(version string) (*Entry, error) {
 	return nil, nil
 }
 
-// Commit blesses the release that runs: its entry loses the counter, and what cuts left beside it is removed. Only then
-// may the other slot be retired.
+// Commit makes the release that runs the one that boots for good: its entry loses the counter, what cuts left beside it is
+// removed, and then every entry that the boot loader would prefer, which there is after a downgrade. In this order,
+// because a rename on FAT may lose the entry, and the newer release is then the one that boots.
 func (s *Slots) Commit(version string) error {
 	if version != s.RunningVersion() {
 		return fault.New(fault.Conflict, "commit release %s: release %s is the one that runs", version, s.RunningVersion())
@@ -135,7 +136,26 @@ func (s *Slots) Commit(version string) error {
 		return err
 	}
 	stale = slices.DeleteFunc(slices.Clone(stale), func(name string) bool { return name == final })
-	return s.removeFiles(append(stale, namesOf(temps)...))
+	if err := s.removeFiles(append(stale, namesOf(temps)...)); err != nil {
+		return err
+	}
+	return s.removePreferred(version)
+}
+
+// removePreferred removes the entries that the boot loader would choose before a committed release. Of two versions that are
+// equal nobody knows which one it chooses.
+func (s *Slots) removePreferred(version string) error {
+	files, _, err := s.files()
+	if err != nil {
+		return err
+	}
+	var names []string
+	for _, f := range files {
+		if f.version != version && release.Compare(f.version, version) >= 0 {
+			names = append(names, f.Name)
+		}
+	}
+	return s.removeFiles(names)
 }
 
 // renameOver gives a file its final name. What has that name already is a shortened leftover, and is

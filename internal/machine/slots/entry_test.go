@@ -102,7 +102,12 @@ func TestCommit(t *testing.T) {
 		{"cut, the new name shortened", []string{"conifer_1.0.0.efi", "conifer_1.1.0+2-1.efi", "conifer_1.1.0.efi=short"}, both, 0},
 		{"cut, the old name emptied", []string{"conifer_1.0.0.efi", "conifer_1.1.0+2-1.efi=empty", "conifer_1.1.0.efi"}, both, 0},
 		{"cut while it was added", []string{"conifer_1.0.0.efi", "conifer_1.1.0+2-1.efi", ".conifer_1.1.0.tmp"}, both, 0},
+		{"older than what ran", []string{"conifer_1.1.0+2-1.efi", "conifer_1.2.0.efi"}, []string{"conifer_1.1.0.efi"}, 0},
+		{"older, cut before the end", []string{"conifer_1.1.0.efi", "conifer_1.2.0.efi"}, []string{"conifer_1.1.0.efi"}, 0},
+		{"older, cut in the removal", []string{"conifer_1.1.0.efi", "conifer_1.2.0.efi=empty"}, []string{"conifer_1.1.0.efi"}, 0},
+		{"beside one of equal age", []string{"conifer_1.01.0.efi", "conifer_1.1.0+2-1.efi"}, []string{"conifer_1.1.0.efi"}, 0},
 		{"no entry", []string{"conifer_1.0.0.efi"}, nil, fault.NotFound},
+		{"no entry, older than what ran", []string{"conifer_1.2.0.efi"}, nil, fault.NotFound},
 		{"only an empty entry", []string{"conifer_1.0.0.efi", "conifer_1.1.0+3.efi=empty"}, nil, fault.NotFound},
 	} {
 		c.check(t, func(s *slots.Slots) error { return s.Commit("1.1.0") })

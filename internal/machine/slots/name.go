@@ -94,6 +94,18 @@ func CheckVersion(version string) error {
 	return nil
 }
 
+// EntryPattern matches a release's boot entry in LoaderEntryOneShot. systemd-boot compares a pattern in lower case with
+// the name of the file without its counter. A name that had a counter keeps its capitals, so a capital is matched by any
+// character.
+func EntryPattern(version string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= 'A' && r <= 'Z' {
+			return '?'
+		}
+		return r
+	}, entryName{version: version}.String())
+}
+
 // sameFile reports whether two versions would share a file name on FAT, which ignores case.
 func sameFile(a, b string) bool { return strings.EqualFold(a, b) }
 

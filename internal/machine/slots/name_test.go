@@ -34,6 +34,16 @@ func TestEntryNames(t *testing.T) {
 	}
 }
 
+func TestEntryPattern(t *testing.T) {
+	for version, want := range map[string]string{
+		"1.0.0": "conifer_1.0.0.efi", "1.0.0-RC1.b": "conifer_1.0.0-??1.b.efi", "1.0.0+nightly": "conifer_1.0.0+nightly.efi",
+	} {
+		if got := EntryPattern(version); got != want {
+			t.Errorf("%s: %s, want %s", version, got, want)
+		}
+	}
+}
+
 func TestEntryNamesRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		versions := rapid.StringMatching(`[0-9]{1,3}(\.[0-9]{1,3}){0,3}([.+~-][0-9A-Za-z.~+-]{0,10})?`)

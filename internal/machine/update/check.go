@@ -73,18 +73,31 @@ func (e Verified) apply(t *turn) {
 	if !t.decides() {
 		return
 	}
-	if why := t.unfit(e); why != "" {
-		t.refuse(e.Target.Version, Fault{fault.Untrusted, why})
+	if f := t.unfit(e); f.Why != "" {
+		t.refuse(e.Target.Version, f)
 		return
 	}
 	t.s.Target = e.Target
 	t.s.Previous = t.s.Live.Running.Version
-	t.s.BootID, t.s.Baseline = "", nil
+	t.s.BootID, t.s.Baseline, t.s.Told = "", nil, 0
 	t.report(Report{Type: eventDownload, Result: resultSuccess, Version: e.Target.Version})
 	t.enter(Installing)
 }
 
-func (t *turn) unfit(e Verified) string {
+// unfit says why a verified release is not for this machine.
+func (t *turn) unfit(e Verified) Fault {
+	if why := t.unwelcome(e); why != "" {
+		return Fault{fault.Untrusted, why}
+	}
+	running := t.s.Live.Running.Version
+	if e.Unsteerable != "" && release.Compare(e.Target.Version, running) <= 0 {
+		return Fault{fault.Unsupported, fmt.Sprintf("release %s is older than %s, which the boot loader would go on booting: %s",
+			e.Target.Version, running, e.Unsteerable)}
+	}
+	return Fault{}
+}
+
+func (t *turn) unwelcome(e Verified) string {
 	to := e.Target
 	switch {
 	case t.s.Failed[to.Version].Why != "":

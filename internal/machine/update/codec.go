@@ -66,6 +66,7 @@ func (s State) wrong() string {
 		{len(s.Failed) <= maxFailed, "there are too many failed releases"},
 		{len(s.Baseline) <= maxUnits, "the baseline has too many units"},
 		{s.Lost.Times >= 0, "lost is negative"},
+		{s.Told >= 0, "told is negative"},
 		{s.numbered(), "reports are not in order"},
 	} {
 		if !check.ok {

@@ -22,6 +22,7 @@ func (s State) Describe() string {
 	}
 	fact(s.Live.Declined != "", "offered, but failed here before: %s", s.Live.Declined)
 	fact(s.Lost.Times > 0, "boot entry of %s lost %d times", s.Lost.Version, s.Lost.Times)
+	fact(s.Told > 0, "boot loader told to start %s: %d times", s.Target.Version, s.Told)
 	if p := s.Problem; p != nil {
 		fact(true, "last problem: %s%s", prefix(p.Version), p.Why)
 	}

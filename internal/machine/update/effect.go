@@ -28,11 +28,12 @@ type (
 	ReleaseLock struct{}
 	// TakeBaseline lists the units that have failed.
 	TakeBaseline struct{}
-	// Reboot asks the system manager for an orderly reboot.
-	Reboot struct{}
+	// Reboot asks the system manager for an orderly reboot. Once, when it is set, is an older release that the boot loader
+	// must be told to start before: it would prefer the running one.
+	Reboot struct{ Once string }
 	// Judge watches the health of the running release until there is a verdict.
 	Judge struct{ Baseline []string }
-	// Commit takes the counter off the entry of the running release.
+	// Commit makes the entry of the running release the one that boots for good.
 	Commit struct{ Version string }
 	// Remove removes the entry of the running release.
 	Remove struct{ Version string }

@@ -59,10 +59,12 @@ type (
 	}
 	// CheckFailed means that the service could not be asked.
 	CheckFailed struct{ Fault }
-	// Verified answers Verify: the signatures hold, and this is what they say.
+	// Verified answers Verify: the signatures hold, and this is what they say. Unsteerable is why the boot loader cannot be
+	// told to start an older release, or empty.
 	Verified struct {
 		Target           Target
 		DowngradeAllowed bool
+		Unsteerable      string
 	}
 	// Refused answers Verify: the offer is not to be trusted, or could not be fetched.
 	Refused struct {
@@ -92,6 +94,8 @@ type (
 	BaselineTaken struct{ Units []string }
 	// RebootFailed answers Reboot; when it succeeds, nobody is left to answer.
 	RebootFailed struct{ Fault }
+	// SteerFailed answers Reboot: the boot loader could not be told what to start, and no reboot was asked for.
+	SteerFailed struct{ Fault }
 
 	// Healthy answers Judge.
 	Healthy struct{}

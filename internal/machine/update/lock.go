@@ -61,5 +61,6 @@ func (e BaselineTaken) apply(t *turn) {
 	}
 	t.s.Baseline = bounded(e.Units)
 	t.s.BootID = t.s.Live.BootID
+	t.told()
 	t.enter(Rebooting)
 }

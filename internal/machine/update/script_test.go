@@ -102,6 +102,10 @@ func show(e Effect) string {
 		}
 	case Send:
 		return fmt.Sprintf("%s %d", name, len(e.Reports))
+	case Reboot:
+		if e.Once != "" {
+			return name + " once into " + e.Once
+		}
 	}
 	return name
 }
@@ -130,7 +134,11 @@ func (s *script) event(d *datadriven.TestData) Event {
 		}
 		return CheckAnswered{Offer: &Offer{Version: version}}
 	case "verified":
-		return Verified{Target: Target{Release: named(version)}, DowngradeAllowed: d.HasArg("downgrade")}
+		v := Verified{Target: Target{Release: named(version)}, DowngradeAllowed: d.HasArg("downgrade")}
+		if d.HasArg("unsteerable") {
+			v.Unsteerable = "there are no EFI variables"
+		}
+		return v
 	case "refused":
 		return Refused{version, problem}
 	case "retry":
@@ -158,7 +166,7 @@ func simple(name string, f Fault) Event {
 		"check-now": CheckNow{}, "check-failed": CheckFailed{f}, "install-done": InstallDone{},
 		"install-failed": InstallFailed{f}, "retire-done": RetireDone{}, "retire-failed": RetireFailed{f},
 		"lock-granted": LockGranted{}, "lock-released": LockReleased{}, "lock-unreachable": LockUnreachable{f},
-		"reboot-failed": RebootFailed{f}, "healthy": Healthy{}, "commit-done": CommitDone{},
+		"reboot-failed": RebootFailed{f}, "steer-failed": SteerFailed{f}, "healthy": Healthy{}, "commit-done": CommitDone{},
 		"commit-failed": CommitFailed{f}, "entry-removed": EntryRemoved{}, "remove-failed": RemoveFailed{f},
 		"report-failed": ReportFailed{f},
 	}[name]

@@ -17,9 +17,8 @@ func (e Started) apply(t *turn) {
 		BootID:  e.BootID,
 		Check:   Task{Due: time.Duration(t.Random * float64(first))},
 	}
-	onTarget := e.Running.RootHash == t.s.Target.RootHash
 	switch {
-	case t.s.Phase != Idle && onTarget:
+	case t.s.Phase != Idle && t.s.arrived():
 		t.startedOnTarget()
 	case t.unawares(e):
 		t.s.Target = Target{Release: e.Running}
@@ -87,19 +86,25 @@ func (t *turn) startedElsewhere(e Started) {
 	case RollingBack:
 		t.left()
 	case Installing:
-		if entry.tried() {
+		if t.over(entry) {
 			t.rolledBack(untaken(entry))
 		}
 	case Installed:
 		t.startedBefore(entry, there)
 	case Rebooting:
 		if there && rebooted {
-			t.rolledBack(untaken(entry))
+			t.startedInstead(entry)
 			return
 		}
 		t.startedBefore(entry, there)
-	case Trial, Committing:
-		t.startedAfter(entry, there)
+	case Trial:
+		if there {
+			t.startedInstead(entry)
+			return
+		}
+		t.entryLost()
+	case Committing:
+		t.startedCommitting(entry, there, rebooted)
 	}
 }
 
@@ -108,19 +113,7 @@ func (t *turn) startedBefore(entry Entry, there bool) {
 	switch {
 	case !there:
 		t.entryLost()
-	case entry.tried():
-		t.rolledBack(untaken(entry))
-	}
-}
-
-// startedAfter is for a target that has been running and does not run any more.
-func (t *turn) startedAfter(entry Entry, there bool) {
-	switch {
-	case !there:
-		t.entryLost()
-	case !entry.Counted && t.s.Phase == Committing:
-		t.commitDone() // and then somebody chose the older release by hand
-	default:
+	case t.over(entry):
 		t.rolledBack(untaken(entry))
 	}
 }

@@ -40,7 +40,7 @@ func (t *turn) enter(p Phase) {
 		if t.s.Live.Unheard {
 			t.s.Live.Check.Due, t.s.Live.Unheard = t.Elapsed, false
 		}
-		t.s.Target, t.s.Previous, t.s.BootID, t.s.Baseline, t.s.Reason = Target{}, "", "", nil, ""
+		t.s.Target, t.s.Previous, t.s.BootID, t.s.Baseline, t.s.Reason, t.s.Told = Target{}, "", "", nil, "", 0
 	}
 }
 
@@ -87,7 +87,7 @@ func (t *turn) planJob() {
 	case Trial:
 		t.job(Judge{t.s.Baseline})
 	case Committing:
-		t.job(Commit{t.s.Target.Version})
+		t.commit()
 	case RollingBack:
 		t.leave()
 	case Retiring:
@@ -112,11 +112,15 @@ const rebootPatience = 5 * time.Minute
 // reboot asks for a reboot, and again when this process still lives later.
 func (t *turn) reboot() {
 	t.s.Live.Job.Due = t.Elapsed + rebootPatience
-	t.do(Reboot{})
+	e := Reboot{}
+	if t.s.behind() {
+		e.Once = t.s.Target.Version
+	}
+	t.do(e)
 }
 
 func (e RebootFailed) apply(t *turn) {
-	if t.s.Phase == Rebooting || t.s.Phase == RollingBack {
+	if t.s.Phase == Rebooting || t.s.Phase == RollingBack || t.s.Phase == Committing {
 		t.jobFailed(e.Fault)
 	}
 }

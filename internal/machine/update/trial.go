@@ -8,6 +8,7 @@ import (
 
 func (Healthy) apply(t *turn) {
 	if t.s.Phase == Trial {
+		t.s.Told = 0
 		t.enter(Committing)
 	}
 }

@@ -28,7 +28,7 @@ const (
 	Installed   Phase = "installed"    // its boot entry is there; the reboot lock is wanted
 	Rebooting   Phase = "rebooting"    // the reboot into the target is asked for
 	Trial       Phase = "trial"        // the target runs and its health is judged
-	Committing  Phase = "committing"   // it is healthy; its boot entry loses the counter
+	Committing  Phase = "committing"   // it is healthy; its boot entry becomes the one that boots for good
 	RollingBack Phase = "rolling-back" // it is not healthy; its entry is removed, then reboot
 	Retiring    Phase = "retiring"     // the target is not wanted; the other slot's entry is removed
 )
@@ -89,6 +89,7 @@ type State struct {
 	Newest   string             `json:"newest,omitempty"`   // newest version ever committed here
 	Failed   map[string]Failure `json:"failed,omitempty"`   // by version
 	Lost     Loss               `json:"lost,omitzero"`
+	Told     int                `json:"told,omitempty"` // how often the boot loader was told to start the target, an older release
 	Lock     Lock               `json:"lock"`
 	Reports  []Report           `json:"reports,omitempty"` // to the service, oldest first
 	Reported int64              `json:"reported"`          // number of the newest report ever queued

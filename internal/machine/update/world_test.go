@@ -42,6 +42,10 @@ type world struct {
 	offer   string // what the service offers; "" is nothing
 	failed  map[string]bool
 	fair    bool
+
+	downgrades bool   // the signatures allow every downgrade
+	once       string // the release that the boot loader is told to start next, before all others
+	deaf       bool   // the boot loader does not hear that
 }
 
 func newWorld(t *rapid.T) *world {
@@ -49,6 +53,7 @@ func newWorld(t *rapid.T) *world {
 		t: t, state: New(), slots: [2]string{"1.0.0", ""}, entries: map[string]Entry{"1.0.0": {}},
 		policy: Policy{PollInterval: time.Hour, PollJitter: time.Minute, Lock: rapid.Bool().Draw(t, "lock")},
 		failed: map[string]bool{}, offer: rapid.SampledFrom(offers).Draw(t, "first offer"),
+		downgrades: rapid.Bool().Draw(t, "downgrades"),
 	}
 	w.disk = w.state.Encode()
 	w.boot()
@@ -62,8 +67,12 @@ func (w *world) bootID() string  { return fmt.Sprint("boot-", w.boots) }
 func (w *world) boot() {
 	for range 100 {
 		version := w.choose()
-		if e := w.entries[version]; e.Counted && e.Left > 0 {
-			w.entries[version] = Entry{Counted: true, Left: e.Left - 1, Done: e.Done + 1}
+		if _, there := w.entries[w.once]; there && !w.deaf {
+			version = w.once
+		}
+		w.once = ""
+		if e := w.entries[version]; e.Counted {
+			w.entries[version] = Entry{Counted: true, Left: max(e.Left-1, 0), Done: e.Done + 1}
 		}
 		w.slot = slices.Index(w.slots[:], version)
 		if w.slot < 0 {
@@ -140,7 +149,21 @@ func (w *world) step(e Event) {
 		w.t.Fatalf("the loop would spin at %s in phase %s", w.now, w.state.Phase)
 	}
 	for version := range w.state.Failed {
+		if w.fair && !w.failed[version] && conducts[version] == good {
+			w.t.Fatalf("%s is good and nothing went wrong, but it failed: %s", version, w.state.Failed[version].Why)
+		}
 		w.failed[version] = true
+	}
+	w.checkReports()
+}
+
+// checkReports refuses the claim that an older release runs for good while the newer one runs. Only the opposite can
+// happen to a machine that is as it should be: somebody chose an older entry by hand.
+func (w *world) checkReports() {
+	for _, r := range w.state.Reports {
+		if r.Result == resultReboot && release.Compare(r.Version, r.Running) < 0 {
+			w.t.Fatalf("%s runs, and the report says %s", r.Running, r)
+		}
 	}
 }
 
@@ -149,8 +172,9 @@ func (w *world) checkReboot() {
 	if saved.Phase == RollingBack {
 		return
 	}
+	back := saved.Phase == Committing && w.running() != saved.Target.Version
 	switch {
-	case saved.Phase != Rebooting || saved.BootID != w.bootID():
+	case saved.Phase != Rebooting && !back || saved.BootID != w.bootID():
 		w.t.Fatalf("reboot in boot %s with saved state %s, %s", w.bootID(), saved.Phase, saved.BootID)
 	case w.policy.Lock && (saved.Lock != LockHeld || !w.locked):
 		w.t.Fatal("reboot without the lock")
@@ -195,7 +219,7 @@ func (w *world) answer(effect Effect, succeed bool) Event {
 		if !succeed {
 			return Refused{effect.Offer.Version, f}
 		}
-		return Verified{Target: Target{Release: named(effect.Offer.Version)}}
+		return Verified{Target: Target{Release: named(effect.Offer.Version)}, DowngradeAllowed: w.downgrades}
 	case Install:
 		return w.install(effect.Target.Version, succeed, f)
 	case AskLock, ReleaseLock:
@@ -245,11 +269,7 @@ func (w *world) answerBoot(effect Effect, succeed bool, f Fault) Event {
 		}
 		return RetireDone{}
 	case Reboot:
-		if !succeed {
-			return RebootFailed{f}
-		}
-		w.boot()
-		return nil
+		return w.reboot(effect.Once, succeed, f)
 	case Judge:
 		if conducts[w.running()] == unhealthy {
 			return Failing{"it is unhealthy"}
@@ -261,6 +281,18 @@ func (w *world) answerBoot(effect Effect, succeed bool, f Fault) Event {
 		return w.remove(effect.Version, succeed, f)
 	}
 	w.t.Fatalf("nobody performs %T", effect)
+	return nil
+}
+
+func (w *world) reboot(once string, succeed bool, f Fault) Event {
+	if once != "" && !succeed {
+		return SteerFailed{f}
+	}
+	w.once = once
+	if !succeed {
+		return RebootFailed{f}
+	}
+	w.boot()
 	return nil
 }
 
@@ -289,13 +321,17 @@ func (w *world) install(version string, succeed bool, f Fault) Event {
 }
 
 func (w *world) commit(version string, succeed bool, f Fault) Event {
-	switch _, there := w.entries[version]; {
-	case !there:
+	if _, there := w.entries[version]; !there {
 		return CommitFailed{Fault{fault.NotFound, "it has no entry"}}
-	case !succeed:
+	}
+	if !succeed && rapid.Bool().Draw(w.t, "before the rename") {
 		return CommitFailed{f}
 	}
 	w.entries[version] = Entry{}
+	if !succeed {
+		return CommitFailed{f}
+	}
+	maps.DeleteFunc(w.entries, func(other string, _ Entry) bool { return release.Compare(other, version) > 0 })
 	return CommitDone{}
 }
 
@@ -327,6 +363,7 @@ func breakAMachine(t *rapid.T) {
 		},
 		"offer":   func(t *rapid.T) { w.offer = rapid.SampledFrom(offers).Draw(t, "offer") },
 		"check":   func(*rapid.T) { w.step(CheckNow{}) },
+		"deafen":  func(t *rapid.T) { w.deaf = rapid.Bool().Draw(t, "deaf") },
 		"cut":     func(*rapid.T) { w.boot() },
 		"restart": func(*rapid.T) { w.start() },
 		"lose":    func(*rapid.T) { w.loseEntry() },
@@ -368,7 +405,10 @@ func (w *world) loseEntry() {
 
 // settle is the fair part: from here on everything succeeds, and the service offers one good release.
 func (w *world) settle() {
-	w.fair, w.offer = true, "1.4.0"
+	w.fair, w.offer, w.deaf = true, "1.4.0", false
+	if w.downgrades && rapid.Bool().Draw(w.t, "back") {
+		w.offer = "1.0.0"
+	}
 	for range 300 {
 		if w.settled() {
 			return
@@ -392,7 +432,7 @@ func (w *world) settled() bool {
 	s := w.state
 	arrived := w.running() == w.offer || w.failed[w.offer]
 	quiet := s.Phase == Idle && s.Lock == LockNone && !w.locked && len(s.Reports) == 0 && w.marker == ""
-	return arrived && quiet
+	return arrived && quiet && w.choose() == w.running()
 }
 
 func TestTheModelCanFail(t *testing.T) {

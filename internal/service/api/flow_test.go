@@ -155,7 +155,7 @@ func TestARollbackHaltsTheReleaseForEverybody(t *testing.T) {
 func TestTheErrorBudgetCountsMachines(t *testing.T) {
 	s := servicetest.Start(t, t.TempDir())
 	s.Populate("1.1.0")
-	budget := 1
+	budget := "1"
 	_, err := s.Client.SetGroup(t.Context(), "alpha", admin.GroupPatch{App: app, ErrorBudget: &budget})
 	must(t, err)
 	fail := func(id string) {
@@ -195,7 +195,7 @@ func TestPolicyOfAGroup(t *testing.T) {
 	s := servicetest.Start(t, t.TempDir())
 	s.Populate("1.1.0")
 	m := s.NewMachine("m1", "alpha", "1.0.0")
-	zero, all, yes, no, stable := 0, 100, true, false, "stable"
+	zero, all, yes, no, stable := "0", "100", true, false, "stable"
 	steps := []struct {
 		patch admin.GroupPatch
 		offer string

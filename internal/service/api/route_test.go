@@ -5,15 +5,10 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
-	"conifer.dev/conifer/internal/fault"
 	"conifer.dev/conifer/internal/service/admin"
-	"conifer.dev/conifer/internal/service/api"
-	"conifer.dev/conifer/internal/service/client"
 	"conifer.dev/conifer/internal/service/servicetest"
 	"conifer.dev/conifer/internal/service/store"
 	"conifer.dev/conifer/internal/wire/omaha"
@@ -38,28 +33,6 @@ func ask(t *testing.T, method, url, token string, body []byte, headers ...string
 	return answer.StatusCode, string(text)
 }
 
-// Every route but the machines' own and those of monitoring needs the token.
-func TestAccess(t *testing.T) {
-	s := servicetest.Start(t, t.TempDir())
-	public := map[string]bool{
-		"POST /v1/update": true, "POST /v1/update/{$}": true, "GET /v1/files/": true, "GET /healthz": true, "GET /readyz": true, "GET /metrics": true,
-	}
-	routes := s.Routes()
-	for _, pattern := range routes {
-		method, path, _ := strings.Cut(pattern, " ")
-		path = strings.NewReplacer("{$}", "", "{version}", "1", "{name}", "n", "{id}", "m").Replace(path)
-		for _, token := range []string{"", "a token for tests onlx", servicetest.Token + "x"} {
-			status, text := ask(t, method, s.URL+path, token, nil)
-			if (status != http.StatusUnauthorized) != public[pattern] {
-				t.Errorf("%s with token %q: got %d %s", pattern, token, status, text)
-			}
-		}
-	}
-	if len(routes) < 20 {
-		t.Errorf("there are %d routes", len(routes))
-	}
-}
-
 func TestErrorsAreJSON(t *testing.T) {
 	s := servicetest.Start(t, t.TempDir())
 	s.Populate("1.0.0")
@@ -68,14 +41,25 @@ func TestErrorsAreJSON(t *testing.T) {
 		status             int
 		message            string
 	}{
-		{"POST", "/v1/update/", "garbage", 400, "text before the root"},
+		{"POST", "/v1/update/", "garbage", 400, "root element"},
 		{"POST", "/v1/update/", strings.Repeat(" ", omaha.MaxRequestBytes+1), 400, "more than 65536 bytes"},
+		{"POST", "/v1/update/", strings.Repeat(" ", omaha.MaxRequestBytes), 400, "root element"},
 		{"POST", "/v1/admin/apps", `{"id":"x","nam":"y"}`, 400, `unknown field \"nam\"`},
 		{"POST", "/v1/admin/apps", `{"id":"x","name":"y"} {}`, 400, "after the end"},
 		{"POST", "/v1/admin/apps", `{"id":"x","name":"` + strings.Repeat("y", 1<<20) + `"}`, 400, "more than 1048576 bytes"},
 		{"GET", "/v1/admin/releases?app=none", "", 404, `application \"none\" is unknown`},
 		{"GET", "/v1/admin/machines?app=conifer&state=tired", "", 400, "no state"},
 		{"GET", "/v1/admin/machines?app=conifer&limit=-1", "", 400, "positive"},
+		{"GET", "/v1/admin/machines?app=conifer&limit=100001", "", 400, "up to 100000"},
+		{"GET", "/v1/admin/machines?app=conifer&grop=alpha", "", 400, `no parameter \"grop\"`},
+		{"GET", "/v1/admin/machines?limit=1", "", 400, `\"app\" is missing: id or name of the application`},
+		{"GET", "/v1/admin/groups/alpha/samples?app=conifer&step=7m", "", 400, "5m, 1h and 24h"},
+		{"GET", "/v1/admin/groups/alpha/samples?app=conifer&since=yesterday", "", 400, "not a time like"},
+		{"GET", "/v1/admin/groups/none/samples?app=conifer", "", 404, "none"},
+		{"GET", "/v1/admin/events?app=none", "", 404, `application \"none\" is unknown`},
+		{"POST", "/v1/admin/tokens", `{"name":"x","role":"emperor"}`, 400, "no role"},
+		{"POST", "/v1/admin/tokens", `{"name":"","role":"viewer"}`, 400, "no name of a token"},
+		{"POST", "/v1/admin/tokens", `{"name":"x","role":"viewer","expires_in_days":-1}`, 400, "not 0 (never) to 3650"},
 		{"GET", "/v1/files/none", "", 404, "no file none"},
 		{"GET", "/v1/nothing", "", 404, "no GET /v1/nothing"},
 		{"PUT", "/v1/admin/channels/stable", `{"app":"conifer","arch":"amd64","release":"9"}`, 404, "no release 9"},
@@ -171,27 +155,5 @@ func TestMonitoring(t *testing.T) {
 		if status, text := ask(t, "GET", s.URL+path, "", nil); status != http.StatusOK || !strings.Contains(text, want) {
 			t.Errorf("%s: got %d %s", path, status, text)
 		}
-	}
-}
-
-func TestTheTokenIsMadeOnceAndForItsOwnerOnly(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "admin.token")
-	token, err := api.LoadToken(path)
-	must(t, err)
-	again, err := api.LoadToken(path)
-	must(t, err)
-	info, err := os.Stat(path)
-	must(t, err)
-	if len(token) < 16 || token != again || info.Mode() != 0o600 {
-		t.Errorf("got %q, then %q, mode %v", token, again, info.Mode())
-	}
-	read, err := client.ReadToken(path)
-	must(t, err)
-	if read != token {
-		t.Errorf("the client read %q", read)
-	}
-	must(t, os.WriteFile(path, []byte("\n"), 0o600))
-	if _, err := api.LoadToken(path); !fault.Is(err, fault.Invalid) {
-		t.Errorf("an empty token was taken: %v", err)
 	}
 }

@@ -20,7 +20,7 @@ import (
 	"conifer.dev/conifer/internal/service/admin"
 )
 
-// Client is a connection to one service, as the admin.
+// Client is a connection to one service, as whoever the token is of.
 type Client struct {
 	server string
 	token  string
@@ -39,14 +39,17 @@ func New(server, token string) (*Client, error) {
 	return &Client{server: strings.TrimSuffix(server, "/"), token: token, http: &http.Client{Timeout: time.Minute}}, nil
 }
 
-// ReadToken reads the admin token from its file.
+// Through makes all requests of the client with the transport.
+func (c *Client) Through(transport http.RoundTripper) { c.http.Transport = transport }
+
+// ReadToken reads a token from its file.
 func ReadToken(path string) (string, error) {
 	if path == "" {
-		return "", fault.New(fault.Invalid, "no admin token is given").WithHint("Name its file: --token-file DATA/admin.token.")
+		return "", fault.New(fault.Invalid, "no token is given").WithHint("Name its file: --token-file DATA/admin.token.")
 	}
 	text, err := os.ReadFile(path)
 	if err != nil {
-		return "", fault.New(fault.Unauthorized, "read the admin token: %w", err)
+		return "", fault.New(fault.Unauthorized, "read the token: %w", err).WithHint("--token-file names the file; `conifer token add` makes one, and the service made DATA/admin.token.")
 	}
 	return strings.TrimSpace(string(text)), nil
 }
@@ -106,7 +109,7 @@ func refusal(status int, text []byte) error {
 
 // kind finds a kind by its name, because several share a status.
 func kind(name string, status int) fault.Kind {
-	for k := fault.Internal; k <= fault.Canceled; k++ {
+	for k := fault.Internal; k <= fault.Throttled; k++ {
 		if k.String() == name {
 			return k
 		}

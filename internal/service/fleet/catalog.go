@@ -3,6 +3,7 @@ package fleet
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"net/url"
 	"path"
 	"regexp"
@@ -12,6 +13,7 @@ import (
 	"conifer.dev/conifer/internal/fault"
 	"conifer.dev/conifer/internal/service/admin"
 	"conifer.dev/conifer/internal/service/store"
+	"conifer.dev/conifer/internal/wire/omaha"
 	"conifer.dev/conifer/internal/wire/release"
 )
 
@@ -31,7 +33,7 @@ func (f *Fleet) Apps() []store.App {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	apps := []store.App{}
-	for _, a := range f.memory.apps {
+	for _, a := range f.memory.numbered {
 		apps = append(apps, a.App)
 	}
 	slices.SortFunc(apps, func(a, b store.App) int { return cmp.Compare(a.Name, b.Name) })
@@ -40,23 +42,40 @@ func (f *Fleet) Apps() []store.App {
 
 // AddApp adds an application; adding the same again changes nothing.
 func (f *Fleet) AddApp(ctx context.Context, who string, want store.App) error {
-	return f.change(ctx, func(m *memory) ([]store.Change, error) {
-		for what, name := range map[string]string{"application id": want.ID, "application name": want.Name} {
-			if err := checkName(what, name); err != nil {
-				return nil, err
-			}
+	return f.change(ctx, func(m *memory) ([]store.Change, error) { return f.addApp(m, who, want) })
+}
+
+func (f *Fleet) addApp(m *memory, who string, want store.App) ([]store.Change, error) {
+	for what, name := range map[string]string{"application id": want.ID, "application name": want.Name, "product id": want.ProductID} {
+		if what == "product id" && name == "" {
+			continue
 		}
-		for _, name := range []string{want.ID, want.Name} {
-			a, err := m.find(name)
-			if err == nil && a.App != want {
-				return nil, fault.New(fault.Conflict, "application %s is called %s already", a.ID, a.Name)
-			}
-			if err == nil {
-				return nil, nil
-			}
+		if err := checkName(what, name); err != nil {
+			return nil, err
 		}
-		return []store.Change{store.PutApp{App: want}, f.activity(who, want.ID, "added application "+want.Name)}, nil
-	})
+	}
+	var same *app
+	for _, name := range []string{want.ID, want.Name, want.ProductID} {
+		a, err := m.find(name)
+		if err != nil {
+			continue
+		}
+		if omaha.CanonicalID(a.ID) != omaha.CanonicalID(want.ID) {
+			return nil, fault.New(fault.Conflict, "application %s (%s) goes by %s already", a.Name, a.ID, name)
+		}
+		same = a
+	}
+	if same != nil && same.App == want {
+		return nil, nil
+	}
+	if same != nil {
+		want.ID = same.ID
+		return []store.Change{store.PutApp{App: want}, f.activity(who, want.ID, "changed application "+want.Name)}, nil
+	}
+	if len(m.numbered) > 1<<15 {
+		return nil, fault.New(fault.Unsupported, "there are %d applications, and no more fit", len(m.numbered))
+	}
+	return []store.Change{store.PutApp{App: want}, f.activity(who, want.ID, "added application "+want.Name)}, nil
 }
 
 func (f *Fleet) activity(who, app, text string) store.Change {
@@ -72,7 +91,7 @@ func (f *Fleet) Releases(appName string) ([]admin.ReleaseStatus, error) {
 			return err
 		}
 		for key := range a.releases {
-			all = append(all, a.status(key))
+			all = append(all, m.releaseStatus(a, key))
 		}
 		return nil
 	})
@@ -88,7 +107,7 @@ func (f *Fleet) Release(appName, arch, version string) (admin.ReleaseStatus, err
 	err := f.read(func(m *memory) error {
 		a, key, err := m.release(appName, arch, version)
 		if err == nil {
-			status = a.status(key)
+			status = m.releaseStatus(a, key)
 		}
 		return err
 	})
@@ -108,16 +127,27 @@ func (m *memory) release(appName, arch, version string) (*app, releaseKey, error
 	return a, key, nil
 }
 
-func (a *app) status(key releaseKey) admin.ReleaseStatus {
-	s := admin.ReleaseStatus{Release: a.releases[key], Channels: a.pointing(key)}
+func (m *memory) releaseStatus(a *app, key releaseKey) admin.ReleaseStatus {
+	s := admin.ReleaseStatus{Release: *a.releases[key], Channels: a.pointing(key)}
 	if h, ok := a.halts[key]; ok {
 		s.Halted, s.HaltReason, s.Halt = true, h.Reason, &h
 	}
-	for _, b := range a.bars[key] {
-		s.Barred = append(s.Barred, b)
-	}
-	slices.SortFunc(s.Barred, func(x, y store.Bar) int { return cmp.Compare(x.Machine, y.Machine) })
+	s.Barred = m.barredFrom(a, key)
 	return s
+}
+
+// barredFrom lists the bars of a release. Bars are few, so all are looked at.
+func (m *memory) barredFrom(a *app, key releaseKey) []store.Bar {
+	var found []store.Bar
+	for _, bars := range m.machines.bars {
+		for _, b := range bars {
+			if m.of(b.App) == a && b.Arch == key.arch && b.Version == key.version {
+				found = append(found, b)
+			}
+		}
+	}
+	slices.SortFunc(found, func(x, y store.Bar) int { return cmp.Compare(x.Machine, y.Machine) })
+	return found
 }
 
 // pointing names the channels that point at a release.
@@ -145,7 +175,7 @@ func (f *Fleet) AddRelease(ctx context.Context, who string, r store.Release) err
 		}
 		r.App, r.Added = a.ID, f.now()
 		if old, ok := a.releases[releaseKey{r.Arch, r.Version}]; ok {
-			return nil, sameRelease(old, r)
+			return nil, sameRelease(*old, r)
 		}
 		return []store.Change{
 			store.PutRelease{Release: r}, f.activity(who, a.ID, "added release "+r.Version+" for "+r.Arch),
@@ -163,7 +193,8 @@ func sameRelease(old, r store.Release) error {
 
 func checkRelease(r store.Release) error {
 	if !release.ValidVersion(r.Version) {
-		return fault.New(fault.Invalid, "version %q is not of the form 1.2.3", r.Version)
+		return fault.New(fault.Invalid, "version %q is not of the form 1.2.3", r.Version).
+			WithHint("Up to four numbers, then a suffix if need be: 4081.2.1, 4081.2.1+nightly-20261101.")
 	}
 	if err := checkName("architecture", r.Arch); err != nil {
 		return err
@@ -186,10 +217,12 @@ func checkFile(file store.File) error {
 		return err
 	}
 	if file.SizeBytes <= 0 {
-		return fault.New(fault.Invalid, "file %s has a size of %d bytes", file.Name, file.SizeBytes)
+		return fault.New(fault.Invalid, "file %s has a size of %d bytes", file.Name, file.SizeBytes).
+			WithHint("Give its size in bytes: --size N, or NAME,SIZE,SHA256HEX for an extra file.")
 	}
 	if !hexDigest.MatchString(file.SHA256) {
-		return fault.New(fault.Invalid, "sha256 %q of file %s is not 64 digits of lower-case hex", file.SHA256, file.Name)
+		return fault.New(fault.Invalid, "sha256 %q of file %s is not 64 digits of lower-case hex", file.SHA256, file.Name).
+			WithHint("`sha256sum FILE` prints it.")
 	}
 	return nil
 }
@@ -198,14 +231,16 @@ func checkFile(file store.File) error {
 func checkURL(text string) error {
 	u, err := url.Parse(text)
 	if err != nil || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
-		return fault.New(fault.Invalid, "url %q is not the URL of a folder", text)
+		return fault.New(fault.Invalid, "url %q is not the URL of a folder", text).
+			WithHint("Give it without user, query and fragment: https://files.example.com/4081.2.1/.")
 	}
 	if u.Scheme == "http" || u.Scheme == "https" {
 		return nil
 	}
 	clean := path.Clean(u.Path)
 	if u.IsAbs() || u.Host != "" || clean != strings.TrimSuffix(u.Path, "/") || path.IsAbs(clean) || strings.HasPrefix(clean, "..") || clean == "." {
-		return fault.New(fault.Invalid, "url %q is neither absolute (http or https) nor a folder below /v1/files/", text)
+		return fault.New(fault.Invalid, "url %q is neither absolute (http or https) nor a folder below /v1/files/", text).
+			WithHint("Give https://files.example.com/4081.2.1/, or for uploaded files a folder like os/amd64/1.1.0/.")
 	}
 	return nil
 }
@@ -221,10 +256,34 @@ func (f *Fleet) ForgetRelease(ctx context.Context, who, appName, arch, version s
 			return nil, fault.New(fault.Conflict, "channel %s points at release %s", channels[0], version).
 				WithHint("Point it at another release first: `conifer channel set %s --release …`.", channels[0])
 		}
-		return []store.Change{
-			store.RemoveHalt{App: a.ID, Arch: arch, Version: version}, store.RemoveRelease{App: a.ID, Arch: arch, Version: version},
-			f.activity(who, a.ID, "forgot release "+version+" for "+arch),
-		}, nil
+		changes := []store.Change{store.RemoveHalt{App: a.ID, Arch: arch, Version: version}}
+		for k := range a.rollouts {
+			if k.arch == arch && k.version == version {
+				changes = append(changes, store.RemoveRollout{App: a.ID, Group: k.group, Arch: arch, Version: version})
+			}
+		}
+		return append(changes, store.RemoveRelease{App: a.ID, Arch: arch, Version: version},
+			f.activity(who, a.ID, "forgot release "+version+" for "+arch)), nil
+	})
+}
+
+// SetRelease changes what is said about a release.
+func (f *Fleet) SetRelease(ctx context.Context, who, appName, arch, version string, p admin.ReleasePatch) error {
+	return f.change(ctx, func(m *memory) ([]store.Change, error) {
+		a, key, err := m.release(appName, arch, version)
+		if err != nil {
+			return nil, err
+		}
+		r := *a.releases[key]
+		set(&r.Notes, p.Notes)
+		set(&r.Floor, p.Floor)
+		set(&r.DeadEnd, p.DeadEnd)
+		old := a.releases[key]
+		if r.Notes == old.Notes && r.Floor == old.Floor && r.DeadEnd == old.DeadEnd {
+			return nil, nil
+		}
+		text := fmt.Sprintf("set release %s for %s: floor %q, dead end %q, notes %q", version, arch, r.Floor, r.DeadEnd, r.Notes)
+		return []store.Change{store.PutRelease{Release: r}, f.activity(who, a.ID, text)}, nil
 	})
 }
 
@@ -251,7 +310,8 @@ func (f *Fleet) Resume(ctx context.Context, who, appName, arch, version string) 
 			return nil, err
 		}
 		if _, halted := a.halts[key]; !halted {
-			return nil, fault.New(fault.Conflict, "release %s for %s is not halted", version, arch)
+			return nil, fault.New(fault.Conflict, "release %s for %s is not halted", version, arch).
+				WithHint("Nothing has to be done; `conifer machine explain` says why a machine is offered nothing.")
 		}
 		return []store.Change{
 			store.RemoveHalt{App: a.ID, Arch: arch, Version: version}, f.activity(who, a.ID, "resumed release "+version+" for "+arch),

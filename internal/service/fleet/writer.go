@@ -9,14 +9,17 @@ import (
 )
 
 const (
-	flushEvery = time.Second // how late a machine's last contact may be written
+	flushEvery = time.Second // how late a changed machine may be written
+	seenEvery  = 15 * 60     // flushes: how late it may be written that a machine was seen
+	maxFlush   = 10000       // such machines in one transaction, so that reports behind it do not wait long
 	maxWaiting = 4096        // calls that wait for the store, before more are refused
 )
 
 // request is one call's changes, and where it waits for them to be durable.
 type request struct {
-	changes []store.Change
-	done    chan error // of one, so that the writer never waits
+	changes  []store.Change
+	remember bool       // the memory changes after the store; otherwise it has changed already, and the changes must not get lost
+	done     chan error // of one, so that the writer never waits; nil when nobody waits
 }
 
 // queue is what the writer has before it. waiting is under the fleet's lock, so that the order in which the memory
@@ -32,26 +35,23 @@ func newQueue() queue {
 	return queue{wake: make(chan struct{}, 1), stop: make(chan struct{}), stopped: make(chan struct{})}
 }
 
-// commit changes the memory and hands the changes to the writer. The fleet is locked.
-func (f *Fleet) commit(changes []store.Change) (done chan error, err error) {
-	if err := f.writable(); err != nil {
-		return nil, err
-	}
-	for _, c := range changes {
-		f.memory.apply(c)
-	}
-	r := request{changes, make(chan error, 1)}
+// enqueue hands changes that the memory has already to the writer. The fleet is locked.
+func (f *Fleet) enqueue(changes []store.Change) (done chan error) {
+	return f.submit(request{changes: changes, done: make(chan error, 1)})
+}
+
+func (f *Fleet) submit(r request) (done chan error) {
 	f.queue.waiting = append(f.queue.waiting, r)
 	select {
 	case f.queue.wake <- struct{}{}:
 	default: // it is awake already
 	}
-	return r.done, nil
+	return r.done
 }
 
 // writable says why no change can be taken now. The fleet is locked.
 func (f *Fleet) writable() error {
-	if f.stale {
+	if f.failing {
 		return fault.New(fault.Unavailable, "the database does not take changes").WithHint("Try again; the service's log says why.")
 	}
 	if len(f.queue.waiting) >= maxWaiting {
@@ -69,91 +69,147 @@ func wait(ctx context.Context, done chan error) error {
 	}
 }
 
-// write is the writer: the only one that changes the store.
+// write is the writer: the only one that changes records in the store.
 func (f *Fleet) write() {
 	defer close(f.queue.stopped)
 	tick := time.NewTicker(flushEvery)
 	defer tick.Stop()
+	flush := false
 	for {
-		select {
-		case <-f.queue.wake:
-			f.writeBatch(false)
-		case <-tick.C:
-			f.writeBatch(true)
-		case <-f.queue.stop:
-			f.writeBatch(true)
-			return
+		if !flush {
+			select {
+			case <-f.queue.wake:
+			case <-tick.C:
+				flush = true
+			case <-f.queue.stop:
+				for f.writeBatch(true) {
+				}
+				return
+			}
 		}
+		more := f.writeBatch(flush)
+		flush = flush && more
 	}
 }
 
-// writeBatch writes everything that waits, and with seen also the machines that were only seen. After a failure it reads
-// the store again instead, once per tick.
-func (f *Fleet) writeBatch(seen bool) {
-	if !f.Ready() {
-		if seen {
-			f.reload()
-		}
-		return
-	}
-	requests, changes := f.take(seen)
-	if len(changes) == 0 {
-		return
-	}
-	err := f.store.Apply(context.Background(), changes)
-	if err != nil {
-		f.log.Error("changes were not written", "changes", len(changes), "error", err)
-		requests = append(requests, f.distrust()...)
-	}
-	f.Metrics.batches.Observe(float64(len(changes)))
-	for _, r := range requests {
-		r.done <- err
-	}
-}
-
-// take empties the queue, and with seen the set of machines that were only seen, in this order: a machine's record in
-// the memory is never older than the one in the queue.
-func (f *Fleet) take(seen bool) ([]request, []store.Change) {
+// writeBatch writes everything that waits, and with flush also machines that changed without anybody waiting. It reports
+// whether there is more of those. What the memory has already is kept after a failure and written first the next time.
+func (f *Fleet) writeBatch(flush bool) (more bool) {
 	f.mu.Lock()
-	defer f.mu.Unlock()
+	if f.failing && !flush {
+		f.mu.Unlock()
+		return false // once per tick is enough
+	}
 	requests := f.queue.waiting
 	f.queue.waiting = nil
+	var machines []store.Change
+	if flush {
+		machines = append(f.takeDirty(), f.takeSeen()...)
+	}
+	more = len(f.dirty) > 0
+	f.mu.Unlock()
 	var changes []store.Change
 	for _, r := range requests {
 		changes = append(changes, r.changes...)
 	}
-	if seen {
-		for key := range f.dirty {
-			if m := f.memory.machine(key); m != nil {
-				changes = append(changes, store.PutMachine{Machine: *m})
+	changes = append(changes, machines...)
+	if len(changes) == 0 {
+		return false
+	}
+	err := f.store.Apply(context.Background(), changes)
+	f.Metrics.batches.Observe(float64(len(changes)))
+	f.settle(requests, machines, err)
+	return more && err == nil
+}
+
+// takeDirty empties the list of changed machines, up to a bound. Their records are taken now, after the queue was: in the
+// batch they are never older than what stands before them.
+func (f *Fleet) takeDirty() []store.Change {
+	n := min(len(f.dirty), maxFlush)
+	changes := make([]store.Change, 0, n)
+	for _, i := range f.dirty[:n] {
+		if f.memory.machines.at(i).flags&dirty != 0 { // it was not written with a report meanwhile
+			changes = f.save(changes, i)
+		}
+	}
+	if f.dirty = f.dirty[n:]; len(f.dirty) == 0 {
+		f.dirty = nil
+	}
+	return changes
+}
+
+// takeSeen goes on through all machines for those that were seen since they were written, so fast that it is once around in seenEvery
+// flushes. Machines lie as they were loaded, in the order of their ids, so this writes the database page by page; in
+// the order in which machines ask it would cost several times as much.
+func (f *Fleet) takeSeen() []store.Change {
+	var changes []store.Change
+	length := f.memory.machines.length
+	for range min(length, length/seenEvery+1) {
+		if f.walked >= length {
+			f.walked = 0
+		}
+		if r := f.memory.machines.at(f.walked); r.lastSeen != r.savedSeen {
+			changes = f.save(changes, f.walked)
+		}
+		f.walked++
+	}
+	return changes
+}
+
+// save adds a machine as it is now to what is written.
+func (f *Fleet) save(changes []store.Change, i uint32) []store.Change {
+	r := f.memory.machines.at(i)
+	r.flags &^= dirty
+	if r.flags&used == 0 {
+		return changes
+	}
+	r.savedSeen = r.lastSeen
+	return append(changes, store.PutMachine{Machine: f.memory.export(i)})
+}
+
+// settle tells the callers what became of a batch.
+func (f *Fleet) settle(requests []request, machines []store.Change, err error) {
+	f.mu.Lock()
+	if err != nil {
+		f.keepForLater(requests, machines)
+	}
+	if err == nil {
+		for _, r := range requests {
+			for _, c := range r.changes {
+				if r.remember {
+					f.memory.apply(c)
+				}
 			}
 		}
-		clear(f.dirty)
 	}
-	return requests, changes
+	if f.failing != (err != nil) {
+		f.log.Error("the database changed its mind", "takes_changes", err == nil, "error", err)
+	}
+	f.failing = err != nil
+	f.mu.Unlock()
+	for _, r := range requests {
+		if r.done != nil {
+			r.done <- err
+		}
+	}
 }
 
-// distrust stops changes from being taken, and returns those that were taken in the meantime.
-func (f *Fleet) distrust() []request {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.stale = true
-	requests := f.queue.waiting
-	f.queue.waiting = nil
-	return requests
-}
-
-// reload replaces the memory by what the store holds. Nothing is lost by it: since the failure no change was
-// taken, and that a machine was seen it will say again.
-func (f *Fleet) reload() {
-	m, err := load(context.Background(), f.store)
-	if err != nil {
-		f.log.Error("the database was not read", "error", err)
-		return
+// keepForLater puts back what the memory is ahead of the store by. Its callers are told of the failure now, so nobody waits for it any more.
+func (f *Fleet) keepForLater(requests []request, machines []store.Change) {
+	var kept []store.Change
+	for _, r := range requests {
+		if !r.remember {
+			kept = append(kept, r.changes...)
+		}
 	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.memory, f.stale = m, false
-	clear(f.dirty)
-	f.log.Info("the database takes changes again")
+	for _, c := range machines {
+		if m, ok := c.(store.PutMachine); ok {
+			if _, i, ok := f.memory.known(m.Machine.App, m.Machine.ID); ok {
+				f.mark(i)
+			}
+		}
+	}
+	if len(kept) > 0 {
+		f.queue.waiting = append([]request{{changes: kept}}, f.queue.waiting...)
+	}
 }

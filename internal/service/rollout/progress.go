@@ -2,6 +2,7 @@ package rollout
 
 import (
 	"fmt"
+	"time"
 
 	"conifer.dev/conifer/internal/wire/omaha"
 )
@@ -9,7 +10,7 @@ import (
 // State is how far a machine is with a release.
 type State string
 
-// The states in the order of an update. The last three are its ends.
+// The states in the order of an update. The last four are its ends.
 const (
 	Idle        State = "idle" // nothing under way
 	Offered     State = "offered"
@@ -19,37 +20,57 @@ const (
 	Complete    State = "complete"
 	RolledBack  State = "rolled-back"
 	Failed      State = "failed"
+
+	NeverCameBack State = "never-came-back" // silent for too long since it was about to reboot
 )
 
 // States lists them all, for checking what a person typed and for counting.
-var States = []State{Idle, Offered, Downloading, Downloaded, Installed, Complete, RolledBack, Failed}
+var States = []State{Idle, Offered, Downloading, Downloaded, Installed, Complete, RolledBack, Failed, NeverCameBack}
 
 // Progress is what the service knows about one machine's update.
 type Progress struct {
 	State   State           `json:"state"`
 	Version string          `json:"version"`              // that the machine runs
-	Target  string          `json:"target,omitempty"`     // the release that State is about
+	Target  string          `json:"target,omitempty"`     // the release that State is about; when idle, the last one
 	Code    omaha.ErrorCode `json:"error_code,omitempty"` // of a failure, with its flags
 }
 
 // Ending tells that an update came to a bad end; the zero value says that it did not.
 type Ending struct {
 	Version string // of the release
-	State   State  // RolledBack or Failed
+	State   State  // RolledBack, Failed or NeverCameBack
 	Text    string
 }
 
 // Bad reports whether there is such an end.
 func (e Ending) Bad() bool { return e.State != "" }
 
-// Runs takes note of the version that the machine says it runs. Another one than before is the end of an update
-// when it is its target; a machine that was changed by hand is idle.
+// UnderWay reports whether an update has begun and not come to an end. It holds a place under the limits so long.
+func (p Progress) UnderWay() bool {
+	switch p.State {
+	case Offered, Downloading, Downloaded, Installed:
+		return true
+	}
+	return false
+}
+
+// Arrived reports whether an update has come to its good end since before, be it that the machine had been given up. What
+// was held against the machine and its release is over then.
+func (p Progress) Arrived(before Progress) bool {
+	return p.State == Complete && (before.State != Complete || before.Target != p.Target)
+}
+
+// Runs takes note of the version that the machine says it runs, before the events that it reports with it. Another
+// one than before is the end of an update when it is its target; a machine that was changed by hand is idle. A version that
+// forces an update tells nothing.
 func (p Progress) Runs(version string) Progress {
 	switch {
-	case version == p.Version:
+	case version == p.Version || version == "" || omaha.Forced(version):
 		return p
 	case version == p.Target:
 		return Progress{State: Complete, Version: version, Target: version}
+	case p.State == Complete:
+		return Progress{State: Idle, Version: version, Target: p.Target} // an event may tell that it rolled back from that
 	}
 	return Progress{State: Idle, Version: version}
 }
@@ -62,15 +83,34 @@ func (p Progress) Checked(offer string) Progress {
 		return p // it asks once more before it reboots
 	case offer != "":
 		return Progress{State: Offered, Version: p.Version, Target: offer}
-	case p.State == Offered || p.State == Downloading || p.State == Downloaded:
+	case p.State == Idle || p.State == Offered || p.State == Downloading || p.State == Downloaded:
 		return Progress{State: Idle, Version: p.Version}
 	}
 	return p
 }
 
+// Silent gives up a machine that was silent in the middle of an update for longer than the limit; over says that its update
+// has ended. One that was about to reboot never came back, which is a bad end. Any other may be switched off: nothing is known
+// against the release, and when it comes back with it after all, that is noticed.
+func Silent(p Progress, silent, limit time.Duration) (next Progress, ending Ending, over bool) {
+	switch {
+	case !p.UnderWay() || silent <= limit:
+		return p, Ending{}, false
+	case p.State != Installed || p.Target == "" || p.Target == p.Version:
+		p.State = Idle
+		return p, Ending{}, true
+	}
+	p.State = NeverCameBack
+	text := fmt.Sprintf("never came back: silent for more than %s when a reboot was due", FormatDuration(limit))
+	return p, Ending{Version: p.Target, State: NeverCameBack, Text: text}, true
+}
+
 // Advance takes note of an event. The event itself may say which release it is about; otherwise that is the one
 // that was offered last.
 func (p Progress) Advance(e omaha.Event) (Progress, Ending) {
+	if !Tells(e) {
+		return p, Ending{}
+	}
 	if e.NextVersion != "" {
 		p.Target = e.NextVersion
 	}
@@ -108,26 +148,17 @@ func Tells(e omaha.Event) bool {
 	return !arrived || e.PreviousVersion != "" && e.PreviousVersion != omaha.NoPreviousVersion
 }
 
-// passing codes speak of the network, the service or the machine's own policy. They say nothing against a release,
-// and the machine will try again.
-var passing = map[omaha.ErrorCode]bool{2: true, 9: true, 30: true, 31: true, 35: true, 36: true, 37: true, 40: true}
+// passing codes speak of what a release cannot be to blame for, and the machine will try again: the network, the
+// service and its answer (2, 9, 30, 31, 34, 37, 43), the machine's own policy (35, 36, 40), its disk (6, 7, 8, 14, 20).
+// What does not verify as it arrives (10, 12 and their like) may be one broken
+// cache or a broken release: that it counts against the release, and a budget says how often it may, tells them apart.
+var passing = map[omaha.ErrorCode]bool{
+	2: true, 9: true, 30: true, 31: true, 37: true, 43: true, 35: true, 36: true, 40: true,
+	6: true, 7: true, 8: true, 14: true, 20: true, 34: true,
+}
 
 // Passing reports whether a failure with the code is no verdict on the release.
 func Passing(code omaha.ErrorCode) bool {
 	base := code.Base()
 	return passing[base] || base >= 2000
-}
-
-// Judge decides whether a release is to be halted after failures of it on machines of the group. It is the error budget:
-// the number of machines that may roll back or fail; with a budget of 0 the first one halts the release.
-func Judge(g Group, failures int, last Ending) (reason string, halt bool) {
-	if failures <= g.ErrorBudget {
-		return "", false
-	}
-	machines := "machines"
-	if failures == 1 {
-		machines = "machine"
-	}
-	return fmt.Sprintf("%d %s of group %s failed or rolled back, and its error budget is %d; the last: %s",
-		failures, machines, g.Name, g.ErrorBudget, last.Text), true
 }

@@ -20,6 +20,7 @@ import (
 	"conifer.dev/conifer/internal/fault"
 	"conifer.dev/conifer/internal/service/admin"
 	"conifer.dev/conifer/internal/service/api"
+	"conifer.dev/conifer/internal/service/auth"
 	"conifer.dev/conifer/internal/service/client"
 	"conifer.dev/conifer/internal/service/files"
 	"conifer.dev/conifer/internal/service/fleet"
@@ -42,19 +43,27 @@ type Service struct {
 	t      testing.TB
 }
 
-// Start runs a service on the folder, which may hold what another one left there.
-func Start(t testing.TB, folder string) *Service {
+// Start runs a service on the folder, which may hold what another one left there. The settings may be changed before it starts.
+func Start(t testing.TB, folder string, change ...func(*api.Settings)) *Service {
 	t.Helper()
 	db, err := sqlite.Open(t.Context(), filepath.Join(folder, "conifer.db"))
 	check(t, err)
 	stored, err := files.Open(filepath.Join(folder, "files"), 16<<20)
 	check(t, err)
 	log := slog.New(slog.DiscardHandler)
-	memory, err := fleet.Open(t.Context(), db, log, time.Now)
+	memory, err := fleet.Open(t.Context(), db, log, time.Now, fleet.Defaults())
 	check(t, err)
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(memory.Metrics.Collectors()...)
-	s := &Service{Server: &api.Server{Fleet: memory, Files: stored, History: db, Token: Token, Registry: registry, Log: log}, t: t}
+	settings := api.Settings{
+		Fleet: memory, Files: stored, History: db, Copier: db, BackupsIn: filepath.Join(folder, "backups"), Registry: registry, Log: log,
+		Users:  auth.Tokens{Admin: Token, Find: memory.Token, Now: time.Now},
+		Limits: api.Limits{AdminPerSecond: 1e6, AdminBurst: 1e6, LoginBurst: 1e6}, // tests are in a hurry
+	}
+	for _, set := range change {
+		set(&settings)
+	}
+	s := &Service{Server: api.New(settings), t: t}
 	listening := httptest.NewServer(s.Handler())
 	s.URL = listening.URL
 	s.Client, err = client.New(s.URL, Token)

@@ -16,13 +16,26 @@ type (
 	RemoveBar     struct{ App, Machine, Version string }
 	PutHalt       struct{ Halt Halt }
 	RemoveHalt    struct{ App, Arch, Version string }
+	PutRollout    struct{ Rollout Rollout }
+	RemoveRollout struct{ App, Group, Arch, Version string }
+	PutPin        struct{ Pin Pin }
+	RemovePin     struct{ App, Machine string }
+	PutToken      struct{ Token Token }
+	RemoveToken   struct{ ID string }
+	RemoveChannel struct{ App, Name string }
+	RemoveGroup   struct{ App, Name string } // with its rollouts
+	RemoveMachine struct{ App, ID string }   // with its bars, pin and place; its events stay
 )
 
 // The additions to the logs, which are asked for and not loaded.
 type (
 	AddEvent    struct{ Event Event }
 	AddActivity struct{ Activity Activity }
+	AddSample   struct{ Sample Sample }
 )
+
+// EndGrant gives a machine's place under a limit back, if it holds one.
+type EndGrant struct{ App, Machine string }
 
 func (PutApp) isChange()        {}
 func (PutRelease) isChange()    {}
@@ -36,3 +49,14 @@ func (PutHalt) isChange()       {}
 func (RemoveHalt) isChange()    {}
 func (AddEvent) isChange()      {}
 func (AddActivity) isChange()   {}
+func (PutRollout) isChange()    {}
+func (RemoveRollout) isChange() {}
+func (PutPin) isChange()        {}
+func (RemovePin) isChange()     {}
+func (PutToken) isChange()      {}
+func (RemoveToken) isChange()   {}
+func (RemoveChannel) isChange() {}
+func (RemoveGroup) isChange()   {}
+func (RemoveMachine) isChange() {}
+func (AddSample) isChange()     {}
+func (EndGrant) isChange()      {}

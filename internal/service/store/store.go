@@ -15,8 +15,9 @@ import (
 
 // App is an application: something that has releases, and machines that run them.
 type App struct {
-	ID   string `json:"id"` // Omaha app id
-	Name string `json:"name"`
+	ID        string `json:"id"` // Omaha app id
+	Name      string `json:"name"`
+	ProductID string `json:"product_id,omitempty"` // another id that machines may ask by
 }
 
 // Release is one version of an application for one architecture.
@@ -30,6 +31,8 @@ type Release struct {
 	SHA256    string    `json:"sha256"` // hex
 	Extra     []File    `json:"extra,omitempty"`
 	Notes     string    `json:"notes,omitempty"`
+	Floor     string    `json:"floor,omitempty"`    // why it must not be skipped, "" when it may be
+	DeadEnd   string    `json:"dead_end,omitempty"` // why machines that run it are not updated, "" when they are
 	Added     time.Time `json:"added"`
 }
 
@@ -47,14 +50,44 @@ type Channel struct {
 	Releases map[string]string `json:"releases"` // architecture -> version
 }
 
-// Group is machines under one policy, following a channel.
+// Group is machines under one policy, following a channel. The parts of the policy are in the text forms that package rollout
+// parses; "" is none.
 type Group struct {
-	App         string `json:"app"`
-	Name        string `json:"name"`
-	Channel     string `json:"channel"`
-	Paused      bool   `json:"paused"`
-	Percent     int    `json:"percent"`
-	ErrorBudget int    `json:"error_budget"`
+	App          string    `json:"app"`
+	Name         string    `json:"name"`
+	Channel      string    `json:"channel"`
+	Paused       bool      `json:"paused"`
+	PausedAt     time.Time `json:"paused_at,omitzero"`
+	Percent      string    `json:"percent"`                  // "25", "100/7d" or "canary:1:24h,all:100"
+	MaxPerPeriod string    `json:"max_per_period,omitempty"` // "1000/15m"
+	MaxAtOnce    int       `json:"max_at_once,omitempty"`    // 0 is no limit
+	ErrorBudget  string    `json:"error_budget"`             // "3" or "2%"
+	Windows      []string  `json:"windows,omitempty"`        // "0 22 * * 1-5; 4h; Europe/Berlin"
+	SilentAfter  string    `json:"silent_after"`             // "6h"
+	Pin          string    `json:"pin,omitempty"`            // version offered instead of the channel's
+	Downgrade    bool      `json:"downgrade,omitempty"`      // the pin may be older than what a machine runs
+}
+
+// Rollout is a release on its way to a group.
+type Rollout struct {
+	App       string    `json:"app"`
+	Group     string    `json:"group"`
+	Arch      string    `json:"arch"`
+	Version   string    `json:"version"`
+	Started   time.Time `json:"started"`
+	Stopped   time.Time `json:"stopped,omitzero"` // when another took its place; zero while it is the group's own
+	Reached   int       `json:"reached"`          // ten-thousandths of the machines it had come to when it was stopped
+	Emergency bool      `json:"emergency,omitempty"`
+}
+
+// Pin holds one machine at one release, whatever its group follows.
+type Pin struct {
+	App       string    `json:"app"`
+	Machine   string    `json:"machine"`
+	Version   string    `json:"version"`
+	Downgrade bool      `json:"downgrade,omitempty"`
+	By        string    `json:"by"`
+	At        time.Time `json:"at"`
 }
 
 // Machine is one machine with one application.
@@ -65,7 +98,8 @@ type Machine struct {
 	Group string `json:"group"` // what it asks for; such a group need not exist
 	Arch  string `json:"arch"`
 	rollout.Progress
-	BootID    string    `json:"boot_id,omitempty"`
+	Since     time.Time `json:"since"`             // when it came into its state
+	Granted   bool      `json:"granted,omitempty"` // it holds a place under the group's limits
 	Address   string    `json:"address"`
 	FirstSeen time.Time `json:"first_seen"`
 	LastSeen  time.Time `json:"last_seen"`
@@ -113,4 +147,49 @@ type Activity struct {
 	Who  string    `json:"who"`
 	App  string    `json:"app,omitempty"`
 	Text string    `json:"text"`
+}
+
+// Token lets an operator use the admin API. Only a digest of the secret is kept.
+type Token struct {
+	ID      string    `json:"id"` // public part, for lists
+	Name    string    `json:"name"`
+	Role    string    `json:"role"` // viewer, operator or admin
+	SHA256  string    `json:"-"`    // hex, of the secret
+	Created time.Time `json:"created"`
+	Expires time.Time `json:"expires,omitzero"` // zero is never
+}
+
+// Sample is a group at one moment, for the time series. Step is how far apart such samples are kept.
+type Sample struct {
+	App      string         `json:"app"`
+	Group    string         `json:"group"`
+	At       time.Time      `json:"at"`
+	Step     time.Duration  `json:"-"`
+	States   map[string]int `json:"states"`   // state -> machines
+	Versions map[string]int `json:"versions"` // version -> machines
+}
+
+// Limit is how many machines of a group may begin an update; 0 is no limit.
+type Limit struct {
+	App, Group string
+	PerPeriod  int
+	Period     time.Duration
+	AtOnce     int
+}
+
+// Ask is a machine that wants a place under a limit, to update to a version.
+type Ask struct{ Machine, Version string }
+
+// Allowance is what is left of a limit after some asked for places.
+type Allowance struct {
+	Granted []bool    `json:"-"`              // for each Ask
+	Begun   int       `json:"begun"`          // in the last period
+	Open    int       `json:"open"`           // places held now
+	Again   time.Time `json:"again,omitzero"` // when the period next frees a place, if it is used up
+}
+
+// Cutoffs say what is old enough to be forgotten: what is before them. A zero time keeps everything.
+type Cutoffs struct {
+	Events, Activity time.Time
+	Samples          map[time.Duration]time.Time // by step
 }

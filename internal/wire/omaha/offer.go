@@ -3,6 +3,7 @@ package omaha
 import (
 	"encoding/base64"
 	"encoding/hex"
+	"slices"
 	"strings"
 
 	"conifer.dev/conifer/internal/fault"
@@ -30,31 +31,73 @@ func NoUpdate(pollIntervalSeconds int) *UpdateCheck {
 	return &UpdateCheck{Status: StatusNoUpdate, PollInterval: pollIntervalSeconds}
 }
 
-// UpdateCheck writes the offer as an answer with status ok. Backing off after a failed download is switched off as
-// other servers do: pacing is the service's business.
+// UpdateCheck writes the offer as an answer with status ok, or says what a client would refuse in it. The answer may be
+// kept and shared by many responses. Backing off after a failed download is switched off as other servers do: pacing
+// is the service's business.
 func (o Offer) UpdateCheck() (*UpdateCheck, error) {
-	digest, err := hex.DecodeString(o.Payload.SHA256)
-	if err != nil || len(digest) != 32 {
-		return nil, fault.New(fault.Invalid, "payload sha256 %q is not 32 bytes of hex", o.Payload.SHA256)
+	digest, err := o.check()
+	if err != nil {
+		return nil, err
 	}
-	check := &UpdateCheck{Status: StatusOK, URLs: &URLs{}, Manifest: &Manifest{Version: o.Version}}
+	// An offer is made on the way of a poll: one piece of memory holds nearly every one.
+	room := &struct {
+		check    UpdateCheck
+		urls     URLs
+		manifest Manifest
+		url      [1]URL
+		packages [2]Package
+		action   [1]Action
+	}{}
+	room.check = UpdateCheck{Status: StatusOK, URLs: &room.urls, Manifest: &room.manifest}
+	room.urls.URLs = room.url[:0]
 	for _, codebase := range o.Codebases {
-		check.URLs.URLs = append(check.URLs.URLs, URL{slashed(codebase)})
+		room.urls.URLs = append(room.urls.URLs, URL{slashed(codebase)})
 	}
-	packages := []Package{o.Payload.pkg(true)}
+	packages := append(room.packages[:0], o.Payload.pkg(true))
 	for _, file := range o.Extra {
 		packages = append(packages, file.pkg(false))
 	}
-	check.Manifest.Packages.Packages = packages
-	check.Manifest.Actions.Actions = []Action{{
-		Event: "postinstall", SHA256: base64.StdEncoding.EncodeToString(digest), DisablePayloadBackoff: true,
-	}}
-	return check, nil
+	room.action[0] = Action{Event: postInstall, SHA256: base64.StdEncoding.EncodeToString(digest[:]), DisablePayloadBackoff: true}
+	room.manifest = Manifest{Version: o.Version, Packages: Packages{packages}, Actions: Actions{room.action[:]}}
+	return &room.check, nil
+}
+
+// check gives the payload's digest, if the offer is complete: update_engine wants a codebase and a payload with name,
+// size and digest; ue-rs wants a version, and the digests of the further files.
+func (o Offer) check() (digest [32]byte, err error) {
+	if o.Version == "" {
+		return digest, fault.New(fault.Invalid, "offer has no version")
+	}
+	if len(o.Codebases) == 0 || slices.Contains(o.Codebases, "") {
+		return digest, fault.New(fault.Invalid, "offer of %s has no codebase, or an empty one", o.Version)
+	}
+	for _, file := range o.Extra {
+		if _, err := file.check(); err != nil {
+			return digest, err
+		}
+	}
+	return o.Payload.check()
+}
+
+func (f File) check() (digest [32]byte, err error) {
+	if f.Name == "" || f.SizeBytes <= 0 {
+		return digest, fault.New(fault.Invalid, "file %q of %d bytes: a name or size is missing", f.Name, f.SizeBytes)
+	}
+	if len(f.SHA256) != 2*len(digest) {
+		return digest, fault.New(fault.Invalid, "sha256 of %s is %q, want 32 bytes in hex", f.Name, f.SHA256)
+	}
+	if _, err := hex.Decode(digest[:], []byte(f.SHA256)); err != nil {
+		return digest, fault.New(fault.Invalid, "sha256 of %s is %q, want 32 bytes in hex", f.Name, f.SHA256)
+	}
+	return digest, nil
 }
 
 func (f File) pkg(required bool) Package {
 	return Package{Name: f.Name, SHA1: f.SHA1, SHA256: f.SHA256, SizeBytes: f.SizeBytes, Required: required}
 }
+
+// postInstall is the event of the one action that clients read.
+const postInstall = "postinstall"
 
 // slashed ends a codebase in a slash: update_engine adds a missing one, ue-rs does not.
 func slashed(codebase string) string {
@@ -117,7 +160,7 @@ func (u *UpdateCheck) codebases() ([]string, error) {
 // postInstallDigest is the payload's sha256 in hex, from the one action that clients read.
 func (m *Manifest) postInstallDigest() (string, error) {
 	for _, action := range m.Actions.Actions {
-		if action.Event != "postinstall" {
+		if action.Event != postInstall {
 			continue
 		}
 		digest, err := base64.StdEncoding.DecodeString(action.SHA256)

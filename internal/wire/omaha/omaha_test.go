@@ -72,7 +72,7 @@ func TestRequestOfUERSWithUnknownAttributes(t *testing.T) {
 		t.Fatal(err)
 	}
 	app := &r.Apps[0]
-	if app.UpdateCheck == nil || app.Ping != nil || r.InstallSource != OnDemand {
+	if app.UpdateCheck == nil || app.Ping != nil || !r.Manual() {
 		t.Errorf("got %+v", r)
 	}
 	if r.Arch(app) != "amd64" {
@@ -86,6 +86,7 @@ func TestArch(t *testing.T) {
 	}{
 		{"amd64-usr", "1_aarch64", "", "amd64"}, {"arm64-usr", "", "", "arm64"}, {"", "4081.2.0_aarch64", "", "arm64"},
 		{"", "", "x64", "amd64"}, {"toaster", "1.0", "AArch64", "arm64"}, {"", "", "", ""}, {"toaster", "1_mips", "mips", ""},
+		{"arm64-usr", "1_x86_64", "x64", "arm64"}, {"", "1_x86_64", "arm64", "arm64"}, {"", "3340.0.0+nightly-20220823-2100_x86_64", "", "amd64"},
 	}
 	for _, c := range cases {
 		r := Request{OS: OS{SP: c.sp, Arch: c.arch}}
@@ -98,7 +99,7 @@ func TestArch(t *testing.T) {
 func TestEncodedRequest(t *testing.T) {
 	r := NewRequest("conifer-agent-1.0.0", Scheduled, AppRequest{
 		ID: "conifer-os", Version: "1.0.0", Track: "alpha", BootID: "b", MachineID: "m1", MachineAlias: `a "b" <c>`, Board: "amd64-usr",
-		DeltaOkay: "false", Ping: &Ping{"1"}, UpdateCheck: &UpdateCheckRequest{},
+		DeltaOkay: "false", Wariness: "0.25", Ping: &Ping{"1"}, UpdateCheck: &UpdateCheckRequest{},
 		Events: []Event{{Type: UpdateComplete, Result: SuccessReboot, PreviousVersion: "0.9.0"}},
 	})
 	r.OS = OS{Version: "Conifer", Platform: "Linux", SP: "1.0.0_x86_64"}
@@ -127,10 +128,39 @@ func TestParseRequestRefuses(t *testing.T) {
 	long := strings.Repeat("x", maxValueBytes+1)
 	cases := []struct{ name, text, message string }{
 		{"nothing", "", "no root element"},
+		{"only a comment", "<!-- -->", "no root element"},
+		{"not UTF-8", replaced(`oem="qemu"`, "oem=\"\xff\""), "not UTF-8"},
+		{"another encoding", replaced("UTF-8", "ISO-8859-1"), `encoding is "ISO-8859-1"`},
+		{"another XML", replaced(`<?xml version="1.0"`, `<?xml version="1.1"`), `XML version is "1.1"`},
+		{"a document type inside", replaced("<ping", "<!ENTITY a 'b'><ping"), "document type"},
+		{"an unknown entity", replaced(`oem="qemu"`, `oem="&nbsp;"`), "&nbsp is no reference"},
+		{"an endless reference", replaced(`oem="qemu"`, `oem="&amp"`), "&amp is no reference"},
+		{"a control character", replaced(`oem="qemu"`, `oem="&#1;"`), "attribute oem: a character"},
+		{"a raw control character", replaced(`oem="qemu"`, "oem=\"\x01\""), "attribute oem: a character"},
+		{"a character that is none", replaced(`oem="qemu"`, "oem=\"\ufffe\""), "attribute oem: a character"},
+		{"a tag in a value", replaced(`oem="qemu"`, `oem="<b>"`), "< in the value of attribute oem"},
+		{"no value", replaced(`<ping active="1"`, `<ping active`), "attribute active without ="},
+		{"no quotes", replaced(`<ping active="1"`, `<ping active=1`), "attribute active has no quoted value"},
+		{"a value without end", `<request protocol="3.0`, "unexpected end in the value"},
+		{"a stray quote and no end", `<request protocol="3.0" installsource="a"b`, "unexpected end in the value"},
+		{"crossed tags", replaced("</updatecheck>", "</ping>"), "<updatecheck> ends with </ping>"},
+		{"an end too much", replaced("</app>", "</app></app>"), "<request> ends with </app>"},
+		{"an end at first", "</request>" + good, "ends nothing"},
+		{"no name", replaced("<ping", "< ping"), "no name after <"},
+		{"two colons", replaced("<ping", "<a:b:ping"), "no name after <"},
+		{"a number for a name", replaced("<ping active=", "<ping 1="), "no attribute name"},
+		{"two comment ends", replaced("<ping", "<!-- -- --><ping"), "-- in a comment"},
+		{"an endless comment", replaced("<ping", "<!-- <ping"), "unexpected end, -- is missing"},
+		{"endless CDATA", replaced("<ping", "<![CDATA[<ping"), "unexpected end, ]]> is missing"},
+		{"an end of CDATA", replaced("<ping", "]]><ping"), "]]> in text"},
+		{"a number too large", replaced(`eventtype="3"`, `eventtype="99999999999999999999"`), "attribute eventtype"},
+		{"too deep", replaced("<ping", strings.Repeat("<x>", maxDepth)+"<ping"), "more than 32 elements"},
+		{"too many applications", replaced("</request>", strings.Repeat(`<app appid="x"/>`, maxApps)+"</request>"), "more than 64 applications"},
+		{"a long alias", replaced(`machinealias=""`, `machinealias="`+long+`"`), "attribute machinealias"},
 		{"not XML", "hello", "text before"},
-		{"cut off", good[:len(good)-20], "unexpected EOF"},
+		{"cut off", good[:len(good)-20], "unexpected end inside <app>"},
 		{"two documents", good + good, "after the root"},
-		{"text after", good + "x", "text after"},
+		{"text after", good + "x", "text before or after the root"},
 		{"another root", replaced("<request", "<require") + "", "root element is <require>"},
 		{"document type", `<!DOCTYPE request [<!ENTITY a "b">]>` + good, ""},
 		{"another protocol", replaced(`protocol="3.0"`, `protocol="2.0"`), `protocol is "2.0"`},
@@ -140,7 +170,7 @@ func TestParseRequestRefuses(t *testing.T) {
 		{"a long version", replaced(`version="4081.2.0"`, `version="`+long+`"`), "attribute version"},
 		{"a long previous version", replaced(`previousversion="0.0.0.0"`, `previousversion="`+long+`"`), "previousversion"},
 		{"too large", good + strings.Repeat(" ", MaxRequestBytes), "more than 65536"},
-		{"too many events", replaced("</app>", strings.Repeat(`<event eventtype="1" eventresult="1"/>`, maxEvents)+"</app>"), "events, more than"},
+		{"too many events", replaced("</app>", strings.Repeat(`<event eventtype="1" eventresult="1"/>`, maxEvents)+"</app>"), "more than 64 events"},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -167,6 +197,24 @@ func TestErrorCodes(t *testing.T) {
 	for _, c := range cases {
 		if c.code.Base() != c.base || c.code.String() != c.text {
 			t.Errorf("%d: base %d, %q", c.code, c.code.Base(), c.code)
+		}
+	}
+}
+
+func TestForced(t *testing.T) {
+	for version, want := range map[string]bool{
+		"ForcedUpdate": true, "0.0.0": true, "0.0.0.0": true, "": false, "0.0.1": false, "4081.2.0": false, "0.0.0+nightly": false,
+	} {
+		if Forced(version) != want {
+			t.Errorf("%q: got %v", version, !want)
+		}
+	}
+}
+
+func TestManual(t *testing.T) {
+	for source, want := range map[string]bool{"ondemandupdate": true, "ondemand": true, "scheduler": false, "": false} {
+		if r := (Request{InstallSource: source}); r.Manual() != want {
+			t.Errorf("%q: got %v", source, !want)
 		}
 	}
 }

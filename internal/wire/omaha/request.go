@@ -1,21 +1,17 @@
 package omaha
 
-import (
-	"encoding/xml"
-	"strings"
-
-	"conifer.dev/conifer/internal/fault"
-)
+import "conifer.dev/conifer/internal/fault"
 
 // The values of Request.InstallSource.
 const (
-	Scheduled = "scheduler"      // the machine's own timer
-	OnDemand  = "ondemandupdate" // a person on the machine asked
+	Scheduled  = "scheduler"      // the machine's own timer
+	OnDemand   = "ondemandupdate" // a person on the machine asked
+	onDemandRS = "ondemand"       // the same, as ue-rs spells it
 )
 
-// Request is one post of a machine: a poll, or the report of an event.
+// Request is one post of a machine: a poll, or the report of an event. Its parts are named after their attributes in
+// XML. The strings of a parsed request share one copy of the body: whoever keeps one for long clones it.
 type Request struct {
-	XMLName        xml.Name     `xml:"request"`
 	Protocol       string       `xml:"protocol,attr"`
 	Version        string       `xml:"version,attr"`        // of the client: update_engine-0.4.10
 	UpdaterVersion string       `xml:"updaterversion,attr"` // the same again
@@ -47,7 +43,8 @@ type AppRequest struct {
 	Lang          string `xml:"lang,attr"`
 	Board         string `xml:"board,attr"`
 	HardwareClass string `xml:"hardware_class,attr"`
-	DeltaOkay     string `xml:"delta_okay,attr"` // "true" or "false"
+	DeltaOkay     string `xml:"delta_okay,attr"`         // "true" or "false"
+	Wariness      string `xml:"wariness,attr,omitempty"` // 0 to 1: how late in a roll-out it wants to be; only our agent tells
 
 	Ping        *Ping               `xml:"ping"`
 	UpdateCheck *UpdateCheckRequest `xml:"updatecheck"`
@@ -70,17 +67,9 @@ func NewRequest(client, installSource string, apps ...AppRequest) *Request {
 	}
 }
 
-// ParseRequest reads what a machine posted. Every error is of kind Invalid.
-func ParseRequest(text []byte) (*Request, error) {
-	var r Request
-	if err := decode(text, "request", MaxRequestBytes, &r); err != nil {
-		return nil, err
-	}
-	r.XMLName = xml.Name{} // a namespace says nothing here
-	if err := r.validate(); err != nil {
-		return nil, err
-	}
-	return &r, nil
+// Manual reports whether a person on the machine asked, rather than its timer.
+func (r *Request) Manual() bool {
+	return r.InstallSource == OnDemand || r.InstallSource == onDemandRS
 }
 
 // Encode writes the request as update_engine does, every attribute present even when it is empty.
@@ -88,7 +77,7 @@ func (r *Request) Encode() ([]byte, error) {
 	if err := r.validate(); err != nil {
 		return nil, err
 	}
-	return encode(r)
+	return r.AppendTo(nil), nil
 }
 
 func (r *Request) validate() error {
@@ -121,36 +110,5 @@ func (a *AppRequest) validate() error {
 	return checkLengths(value{"appid", a.ID}, value{"version", a.Version}, value{"track", a.Track},
 		value{"bootid", a.BootID}, value{"oem", a.OEM}, value{"oemversion", a.OEMVersion},
 		value{"alephversion", a.AlephVersion}, value{"machineid", a.MachineID}, value{"machinealias", a.MachineAlias},
-		value{"board", a.Board}, value{"hardware_class", a.HardwareClass})
-}
-
-// architectures maps what clients call an architecture to Debian's name.
-var architectures = map[string]string{
-	"amd64": "amd64", "x86_64": "amd64", "x64": "amd64", "arm64": "arm64", "aarch64": "arm64",
-}
-
-// Arch is the architecture of the machine in Debian's words, or "" when the request does not tell. The board says
-// it best (amd64-usr); ue-rs sends none, so the operating system's sp (4081.2.0_x86_64) and arch come after it.
-func (r *Request) Arch(app *AppRequest) string {
-	board, _, _ := strings.Cut(app.Board, "-")
-	candidates := []string{board}
-	for name := range architectures {
-		if strings.HasSuffix(r.OS.SP, "_"+name) {
-			candidates = append(candidates, name)
-		}
-	}
-	for _, name := range append(candidates, r.OS.Arch) {
-		if arch, ok := architectures[strings.ToLower(name)]; ok {
-			return arch
-		}
-	}
-	return ""
-}
-
-// CanonicalID is an application id without the braces and capitals that some clients write around and in it.
-func CanonicalID(id string) string {
-	if inner, ok := strings.CutPrefix(id, "{"); ok && strings.HasSuffix(inner, "}") {
-		id = strings.TrimSuffix(inner, "}")
-	}
-	return strings.ToLower(id)
+		value{"board", a.Board}, value{"hardware_class", a.HardwareClass}, value{"wariness", a.Wariness})
 }

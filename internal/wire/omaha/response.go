@@ -1,10 +1,6 @@
 package omaha
 
-import (
-	"encoding/xml"
-
-	"conifer.dev/conifer/internal/fault"
-)
+import "conifer.dev/conifer/internal/fault"
 
 // The statuses of an application and of an update check. A client fails on any other status of a check than ok and
 // noupdate, so a refusal by policy is noupdate.
@@ -16,7 +12,6 @@ const (
 
 // Response is what the service answers, one AppResponse for each application of the request.
 type Response struct {
-	XMLName  xml.Name      `xml:"response"`
 	Protocol string        `xml:"protocol,attr"`
 	Server   string        `xml:"server,attr"`
 	DayStart DayStart      `xml:"daystart"`
@@ -99,26 +94,28 @@ func NewResponse(server string, secondsOfDay int) *Response {
 	return &Response{Protocol: Protocol, Server: server, DayStart: DayStart{secondsOfDay}}
 }
 
-// ParseResponse reads what a service answered. An update check with status ok is complete as [UpdateCheck.Offer]
-// wants it. Every error is of kind Invalid.
-func ParseResponse(text []byte) (*Response, error) {
-	var r Response
-	if err := decode(text, "response", MaxResponseBytes, &r); err != nil {
-		return nil, err
+// UnknownApplication is the answer about an application that the service does not have. update_engine does not look at
+// the application's status: without an update check it would fail and report the failure with every poll, so it
+// is told that there is no update, and nothing is acknowledged.
+func UnknownApplication(app *AppRequest) AppResponse {
+	answer := AppResponse{ID: app.ID, Status: StatusUnknownApp}
+	if app.UpdateCheck != nil {
+		answer.UpdateCheck = NoUpdate(0)
 	}
-	r.XMLName = xml.Name{}
-	if err := r.validate(); err != nil {
-		return nil, err
-	}
-	return &r, nil
+	return answer
 }
 
-// Encode writes the response.
+// Encode writes the response, if every client can read it.
 func (r *Response) Encode() ([]byte, error) {
 	if err := r.validate(); err != nil {
 		return nil, err
 	}
-	return encode(r)
+	for i := range r.Apps {
+		if check := r.Apps[i].UpdateCheck; check != nil && check.Status != StatusOK && check.Status != StatusNoUpdate {
+			return nil, fault.New(fault.Invalid, "update check has status %q, on which a client fails", check.Status)
+		}
+	}
+	return r.AppendTo(nil), nil
 }
 
 func (r *Response) validate() error {

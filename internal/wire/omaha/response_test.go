@@ -52,7 +52,7 @@ func TestEncodedResponse(t *testing.T) {
 	r.Apps = []AppResponse{
 		{ID: "conifer-os", Status: StatusOK, Ping: &Ack{StatusOK}, UpdateCheck: check, Events: []Ack{{StatusOK}}},
 		{ID: "{other}", Status: StatusOK, UpdateCheck: NoUpdate(600)},
-		{ID: "stranger", Status: StatusUnknownApp},
+		UnknownApplication(&AppRequest{ID: "stranger", UpdateCheck: &UpdateCheckRequest{}}),
 	}
 	text, err := r.Encode()
 	if err != nil {
@@ -108,9 +108,76 @@ func TestNoOffer(t *testing.T) {
 	if _, err := NewResponse("conifer", 0).App("x"); !fault.Is(err, fault.NotFound) {
 		t.Errorf("got %v", err)
 	}
-	bad := sampleOffer()
-	bad.Payload.SHA256 = "abc"
-	if _, err := bad.UpdateCheck(); !fault.Is(err, fault.Invalid) {
+}
+
+func TestOfferRefuses(t *testing.T) {
+	for name, spoil := range map[string]func(*Offer){
+		"no version":       func(o *Offer) { o.Version = "" },
+		"no codebase":      func(o *Offer) { o.Codebases = nil },
+		"empty codebase":   func(o *Offer) { o.Codebases = []string{"http://a/", ""} },
+		"no name":          func(o *Offer) { o.Payload.Name = "" },
+		"no size":          func(o *Offer) { o.Payload.SizeBytes = 0 },
+		"short digest":     func(o *Offer) { o.Payload.SHA256 = "abc" },
+		"not hex":          func(o *Offer) { o.Payload.SHA256 = strings.Repeat("xy", 32) },
+		"digest of extra":  func(o *Offer) { o.Extra[0].SHA256 = "" },
+		"no name of extra": func(o *Offer) { o.Extra[0].Name = "" },
+	} {
+		o := sampleOffer()
+		spoil(&o)
+		if _, err := o.UpdateCheck(); !fault.Is(err, fault.Invalid) {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+}
+
+func TestOfferWithManyFiles(t *testing.T) {
+	o := sampleOffer()
+	o.Codebases = []string{"http://a", "http://b/"}
+	o.Extra = append(o.Extra, File{Name: "b.raw", SizeBytes: 8, SHA256: strings.Repeat("ef", 32)})
+	check, err := o.UpdateCheck()
+	if err != nil {
+		t.Fatal(err)
+	}
+	back, err := check.Offer()
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.Codebases[0] = "http://a/"
+	if diff := cmp.Diff(o, back); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// update_engine fails on any status of an update check but ok and noupdate.
+func TestEncodeRefusesOtherStatuses(t *testing.T) {
+	r := NewResponse("conifer", 0)
+	r.Apps = []AppResponse{{ID: "x", Status: StatusOK, UpdateCheck: &UpdateCheck{Status: "error-internal"}}}
+	if _, err := r.Encode(); !fault.Is(err, fault.Invalid) {
 		t.Errorf("got %v", err)
+	}
+	r.Apps[0].UpdateCheck = &UpdateCheck{Status: StatusOK}
+	if _, err := r.Encode(); !fault.Is(err, fault.Invalid) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestUnknownApplication(t *testing.T) {
+	poll := UnknownApplication(&AppRequest{ID: "{X}", UpdateCheck: &UpdateCheckRequest{}, Events: make([]Event, 1), Ping: &Ping{}})
+	if diff := cmp.Diff(AppResponse{ID: "{X}", Status: StatusUnknownApp, UpdateCheck: NoUpdate(0)}, poll); diff != "" {
+		t.Error(diff)
+	}
+	if event := UnknownApplication(&AppRequest{ID: "x"}); event.UpdateCheck != nil {
+		t.Errorf("an update check nobody asked for is answered: %+v", event)
+	}
+}
+
+func TestAppendKeepsWhatIsThere(t *testing.T) {
+	r := NewResponse("conifer", 0)
+	text, err := r.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := string(r.AppendTo([]byte("before"))); got != "before"+string(text) {
+		t.Errorf("got %s", got)
 	}
 }

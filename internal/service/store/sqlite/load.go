@@ -9,22 +9,55 @@ import (
 	"conifer.dev/conifer/internal/service/store"
 )
 
+// loader reads the records of one kind.
+type loader func(context.Context, querier, func(store.Change) error) error
+
 // Load yields every record that is not a log entry, as the change that makes it: applications first, then what
-// refers to them. It stops at the first error of yield.
+// refers to them. It stops at the first error of yield. All of it is from one moment.
 func (s *Store) Load(ctx context.Context, yield func(store.Change) error) error {
-	tx, err := s.reader.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	side, err := s.sideBySide(ctx)
 	if err != nil {
-		return unavailable(err)
+		return err
 	}
-	defer tx.Rollback() // it has only read
-	for _, load := range []func(context.Context, *sql.Tx, func(store.Change) error) error{
-		loadApps, loadReleases, loadChannels, loadGroups, loadMachines, loadBars, loadHalts,
-	} {
-		if err := load(ctx, tx, yield); err != nil {
-			return err
+	for _, tx := range side {
+		defer tx.Rollback() // it has only read
+	}
+	load := func(kinds ...loader) error {
+		for _, kind := range kinds {
+			if err := kind(ctx, side[0], yield); err != nil {
+				return err
+			}
 		}
+		return nil
 	}
-	return nil
+	if err := load(loadApps, loadTokens, loadReleases, loadChannels, loadGroups, loadRollouts, loadHalts); err != nil {
+		return err
+	}
+	if err := s.loadMachines(ctx, side, yield); err != nil {
+		return err
+	}
+	return load(loadPins, loadBars)
+}
+
+// sideBySide begins two transactions that read the same moment.
+func (s *Store) sideBySide(ctx context.Context) ([2]*sql.Tx, error) {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	var side [2]*sql.Tx
+	for i := range side {
+		tx, err := s.reader.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+		if err != nil {
+			return side, unavailable(err)
+		}
+		var moment int
+		if err := tx.QueryRowContext(ctx, `SELECT count(*) FROM app`).Scan(&moment); err != nil { // it begins with the first read
+			return side, unavailable(err)
+		}
+		side[i] = tx
+	}
+	return side, nil
 }
 
 // querier is a database or a transaction.
@@ -47,34 +80,47 @@ func each(ctx context.Context, q querier, use func(*sql.Rows) error, query strin
 	return unavailable(rows.Err())
 }
 
-func loadApps(ctx context.Context, tx *sql.Tx, yield func(store.Change) error) error {
-	return each(ctx, tx, func(rows *sql.Rows) error {
+func loadApps(ctx context.Context, q querier, yield func(store.Change) error) error {
+	return each(ctx, q, func(rows *sql.Rows) error {
 		var a store.App
-		if err := rows.Scan(&a.ID, &a.Name); err != nil {
+		if err := rows.Scan(&a.ID, &a.Name, &a.ProductID); err != nil {
 			return err
 		}
 		return yield(store.PutApp{App: a})
-	}, `SELECT id, name FROM app`)
+	}, `SELECT id, name, product_id FROM app`)
 }
 
-func loadReleases(ctx context.Context, tx *sql.Tx, yield func(store.Change) error) error {
-	return each(ctx, tx, func(rows *sql.Rows) error {
-		var r store.Release
-		var extra string
-		var added int64
-		if err := rows.Scan(&r.App, &r.Arch, &r.Version, &r.URL, &r.File, &r.SizeBytes, &r.SHA256, &extra, &r.Notes, &added); err != nil {
+func loadTokens(ctx context.Context, q querier, yield func(store.Change) error) error {
+	return each(ctx, q, func(rows *sql.Rows) error {
+		var t store.Token
+		var created, expires int64
+		if err := rows.Scan(&t.ID, &t.Name, &t.Role, &t.SHA256, &created, &expires); err != nil {
 			return err
 		}
-		if err := json.Unmarshal([]byte(extra), &r.Extra); err != nil {
+		t.Created, t.Expires = fromMillis(created), fromMillis(expires)
+		return yield(store.PutToken{Token: t})
+	}, `SELECT id, name, role, sha256, created, expires FROM token`)
+}
+
+func loadReleases(ctx context.Context, q querier, yield func(store.Change) error) error {
+	return each(ctx, q, func(rows *sql.Rows) error {
+		var r store.Release
+		var extra []byte
+		var added int64
+		if err := rows.Scan(&r.App, &r.Arch, &r.Version, &r.URL, &r.File, &r.SizeBytes, &r.SHA256, &extra, &r.Notes,
+			&r.Floor, &r.DeadEnd, &added); err != nil {
+			return err
+		}
+		if err := json.Unmarshal(extra, &r.Extra); err != nil {
 			return fmt.Errorf("files of release %s: %w", r.Version, err)
 		}
 		r.Added = fromMillis(added)
 		return yield(store.PutRelease{Release: r})
-	}, `SELECT app, arch, version, url, file, size_bytes, sha256, extra, notes, added FROM release`)
+	}, `SELECT app, arch, version, url, file, size_bytes, sha256, extra, notes, floor, dead_end, added FROM release`)
 }
 
 // loadChannels relies on the order of the rows: those of one channel follow each other.
-func loadChannels(ctx context.Context, tx *sql.Tx, yield func(store.Change) error) error {
+func loadChannels(ctx context.Context, q querier, yield func(store.Change) error) error {
 	var last *store.Channel
 	flush := func() error {
 		if last == nil {
@@ -82,7 +128,7 @@ func loadChannels(ctx context.Context, tx *sql.Tx, yield func(store.Change) erro
 		}
 		return yield(store.PutChannel{Channel: *last})
 	}
-	err := each(ctx, tx, func(rows *sql.Rows) error {
+	err := each(ctx, q, func(rows *sql.Rows) error {
 		var app, name string
 		var arch, version sql.NullString
 		if err := rows.Scan(&app, &name, &arch, &version); err != nil {
@@ -106,43 +152,38 @@ func loadChannels(ctx context.Context, tx *sql.Tx, yield func(store.Change) erro
 	return flush()
 }
 
-func loadGroups(ctx context.Context, tx *sql.Tx, yield func(store.Change) error) error {
-	return each(ctx, tx, func(rows *sql.Rows) error {
+func loadGroups(ctx context.Context, q querier, yield func(store.Change) error) error {
+	return each(ctx, q, func(rows *sql.Rows) error {
 		var g store.Group
-		if err := rows.Scan(&g.App, &g.Name, &g.Channel, &g.Paused, &g.Percent, &g.ErrorBudget); err != nil {
+		var pausedAt int64
+		var windows []byte
+		if err := rows.Scan(&g.App, &g.Name, &g.Channel, &g.Paused, &pausedAt, &g.Percent, &g.MaxPerPeriod, &g.MaxAtOnce,
+			&g.ErrorBudget, &windows, &g.SilentAfter, &g.Pin, &g.Downgrade); err != nil {
 			return err
 		}
+		if err := json.Unmarshal(windows, &g.Windows); err != nil {
+			return fmt.Errorf("windows of group %s: %w", g.Name, err)
+		}
+		g.PausedAt = fromMillis(pausedAt)
 		return yield(store.PutGroup{Group: g})
-	}, `SELECT app, name, channel, paused, percent, error_budget FROM fleet_group`)
+	}, `SELECT app, name, channel, paused, paused_at, percent, max_per_period, max_at_once,
+		error_budget, windows, silent_after, pin, downgrade FROM fleet_group`)
 }
 
-func loadMachines(ctx context.Context, tx *sql.Tx, yield func(store.Change) error) error {
-	return each(ctx, tx, func(rows *sql.Rows) error {
-		var m store.Machine
-		var first, last int64
-		if err := rows.Scan(&m.App, &m.ID, &m.Alias, &m.Group, &m.Arch, &m.State, &m.Version, &m.Target, &m.Code,
-			&m.BootID, &m.Address, &first, &last); err != nil {
+func loadRollouts(ctx context.Context, q querier, yield func(store.Change) error) error {
+	return each(ctx, q, func(rows *sql.Rows) error {
+		var r store.Rollout
+		var started, stopped int64
+		if err := rows.Scan(&r.App, &r.Group, &r.Arch, &r.Version, &started, &stopped, &r.Reached, &r.Emergency); err != nil {
 			return err
 		}
-		m.FirstSeen, m.LastSeen = fromMillis(first), fromMillis(last)
-		return yield(store.PutMachine{Machine: m})
-	}, `SELECT app, id, alias, fleet_group, arch, state, version, target, error_code, boot_id, address, first_seen, last_seen FROM machine`)
+		r.Started, r.Stopped = fromMillis(started), fromMillis(stopped)
+		return yield(store.PutRollout{Rollout: r})
+	}, `SELECT app, fleet_group, arch, version, started, stopped, reached, emergency FROM rollout`)
 }
 
-func loadBars(ctx context.Context, tx *sql.Tx, yield func(store.Change) error) error {
-	return each(ctx, tx, func(rows *sql.Rows) error {
-		var b store.Bar
-		var at int64
-		if err := rows.Scan(&b.App, &b.Machine, &b.Arch, &b.Version, &b.Group, &b.State, &b.Reason, &at); err != nil {
-			return err
-		}
-		b.At = fromMillis(at)
-		return yield(store.PutBar{Bar: b})
-	}, `SELECT app, machine, arch, version, fleet_group, state, reason, at FROM bar`)
-}
-
-func loadHalts(ctx context.Context, tx *sql.Tx, yield func(store.Change) error) error {
-	return each(ctx, tx, func(rows *sql.Rows) error {
+func loadHalts(ctx context.Context, q querier, yield func(store.Change) error) error {
+	return each(ctx, q, func(rows *sql.Rows) error {
 		var h store.Halt
 		var at int64
 		if err := rows.Scan(&h.App, &h.Arch, &h.Version, &h.Reason, &h.By, &at); err != nil {
@@ -151,4 +192,28 @@ func loadHalts(ctx context.Context, tx *sql.Tx, yield func(store.Change) error) 
 		h.At = fromMillis(at)
 		return yield(store.PutHalt{Halt: h})
 	}, `SELECT app, arch, version, reason, by, at FROM halt`)
+}
+
+func loadPins(ctx context.Context, q querier, yield func(store.Change) error) error {
+	return each(ctx, q, func(rows *sql.Rows) error {
+		var p store.Pin
+		var at int64
+		if err := rows.Scan(&p.App, &p.Machine, &p.Version, &p.Downgrade, &p.By, &at); err != nil {
+			return err
+		}
+		p.At = fromMillis(at)
+		return yield(store.PutPin{Pin: p})
+	}, `SELECT app, machine, version, downgrade, by, at FROM pin`)
+}
+
+func loadBars(ctx context.Context, q querier, yield func(store.Change) error) error {
+	return each(ctx, q, func(rows *sql.Rows) error {
+		var b store.Bar
+		var at int64
+		if err := rows.Scan(&b.App, &b.Machine, &b.Arch, &b.Version, &b.Group, &b.State, &b.Reason, &at); err != nil {
+			return err
+		}
+		b.At = fromMillis(at)
+		return yield(store.PutBar{Bar: b})
+	}, `SELECT app, machine, arch, version, fleet_group, state, reason, at FROM bar`)
 }

@@ -10,13 +10,13 @@ import (
 )
 
 func TestContract(t *testing.T) {
-	storetest.Run(t, func(t *testing.T) func() storetest.Store {
+	storetest.Run(t, func(t *testing.T) storetest.Database {
 		folder := filepath.Join(t.TempDir(), "what a name?#%41")
 		if err := os.Mkdir(folder, 0o755); err != nil {
 			t.Fatal(err)
 		}
 		path := filepath.Join(folder, "conifer.db")
-		return func() storetest.Store { return open(t, path) }
+		return storetest.Database{Open: func() storetest.Store { return open(t, path) }}
 	})
 }
 
@@ -32,7 +32,8 @@ func open(t *testing.T, path string) *Store {
 func TestPragmasHold(t *testing.T) {
 	s := open(t, filepath.Join(t.TempDir(), "conifer.db"))
 	defer s.Close()
-	for pragma, want := range map[string]string{"journal_mode": "wal", "synchronous": "2", "foreign_keys": "1", "busy_timeout": "5000"} {
+	for pragma, want := range map[string]string{"journal_mode": "wal", "synchronous": "2", "foreign_keys": "1", "busy_timeout": "5000",
+		"wal_autocheckpoint": "4096", "journal_size_limit": "67108864", "mmap_size": "0", "cache_size": "-65536"} {
 		var got string
 		if err := s.writer.QueryRow("PRAGMA " + pragma).Scan(&got); err != nil || got != want {
 			t.Errorf("%s is %q, want %q (%v)", pragma, got, want, err)

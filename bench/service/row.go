@@ -1,0 +1,71 @@
+package main
+
+import (
+	"time"
+
+	"conifer.dev/conifer/bench/service/load"
+	"conifer.dev/conifer/bench/service/server"
+)
+
+// group is the one that all machines of the measurement are in.
+const group = "bench"
+
+// policy is what the group is told before a row.
+type policy struct {
+	update bool // there is a newer release than the machines run
+	limit  int  // machines that may begin an update in period; 0 is no limit
+}
+
+// period of all limits: longer than a row takes, so that the places given in it are all that may be.
+const period = 15 * time.Minute
+
+// row is one line of the report.
+type row struct {
+	name   string // for flags
+	title  string
+	policy policy
+	first  bool // of machines that nobody knows
+	reach  time.Duration
+}
+
+// rows in the order of their measuring: a limit is tighter before it is wider, and new machines come last.
+var rows = []row{
+	{name: "idle", title: "no update; 95 % polls, 5 % events", reach: 53 * time.Microsecond},
+	{name: "limit-10", title: "update for all, at most 10 in 15 min", policy: policy{true, 10}},
+	{name: "limit-1000", title: "update for all, at most 1000 in 15 min", policy: policy{true, 1000}, reach: 53 * time.Microsecond},
+	{name: "all", title: "update for all, no limit", policy: policy{true, 0}, reach: 53 * time.Microsecond},
+	{name: "first", title: "first contact of new machines", first: true},
+}
+
+// The rows in the order of the report.
+var shown = []string{"idle", "all", "limit-1000", "limit-10", "first"}
+
+// firstContacts is the least that is to be reached in a second.
+const firstContacts = 20_000
+
+// plan of a row, against a fleet of which some are known.
+func (r row) plan(known int, s *settings) load.Plan {
+	p := load.Plan{
+		Fleet: fleet(), Mode: load.Poll, Machines: known, EventShare: .05, Connections: s.connections,
+		Warmup: min(s.duration()/5, 3*time.Second), Duration: s.duration(),
+	}
+	if r.first {
+		p.Mode, p.EventShare, p.Offset, p.Machines = load.Register, 0, known, 100_000*max(int(s.seconds), 1)
+	}
+	return p
+}
+
+// fleet is the machines of all rows.
+func fleet() load.Fleet { return load.Flatcar(group, server.OldVersion) }
+
+// outcome is a row that was measured.
+type outcome struct {
+	row    row
+	known  int
+	result load.Result
+}
+
+// exact reports whether just so many machines were offered an update as the limit says.
+func (o outcome) exact() bool {
+	return o.row.policy.limit == 0 || o.result.Offered == min(o.row.policy.limit, o.known)
+}
