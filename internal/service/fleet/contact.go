@@ -303,6 +303,7 @@ func (f *Fleet) decide(ctx context.Context, a *app, i uint32, known bool, c *Con
 		version := told.Version
 		if !f.takePlace(ctx, route, c.Machine, version) {
 			told = rollout.Answer{Rule: "limit"}
+			_, situation.Place.Again = f.desk(route).full(now)
 		}
 		// The fleet was unlocked meanwhile: the machine may have been forgotten.
 		if i, known = m.machines.find(a.number, c.Machine); !known || f.memory != m {

@@ -159,8 +159,31 @@ func (s *Server) signal(sig syscall.Signal) {
 // Stop ends the server in order; whoever is connected is cut off.
 func (s *Server) Stop() { s.signal(syscall.SIGINT) }
 
-// Kill ends the server as a crash does: the next start has to recover.
-func (s *Server) Kill() { s.signal(syscall.SIGKILL) }
+// Kill ends the server as a crash does: the next start has to recover. Its children, which would go on answering for a moment, are dead
+// too when it returns. The server is stopped before they are counted, so that it makes no more.
+func (s *Server) Kill() {
+	s.process.Process.Signal(syscall.SIGSTOP)
+	children := s.children()
+	for _, pid := range children {
+		syscall.Kill(pid, syscall.SIGKILL)
+	}
+	s.signal(syscall.SIGKILL)
+	for _, pid := range children {
+		for running(pid) {
+			time.Sleep(time.Millisecond)
+		}
+	}
+}
+
+// running reports whether a process is there and is not one that only waits to be taken note of.
+func running(pid int) bool {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return false
+	}
+	_, after, _ := bytes.Cut(stat, []byte(") "))
+	return len(after) > 0 && after[0] != 'Z' && after[0] != 'X'
+}
 
 // Freeze stops the server from doing anything, and returns what lets it go on. Connections stay open and are not answered.
 func (s *Server) Freeze() (thaw func()) {
