@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/netip"
 	"strconv"
+	"strings"
 	"time"
 
 	"conifer.dev/conifer/internal/service/rollout"
@@ -84,7 +85,7 @@ func (f *Fleet) greet(a *app, c *Contact, now time.Time) (i uint32, known, regis
 	group, ok1 := m.names.number(c.Group)
 	arch, ok2 := m.names.number(c.Arch)
 	address := packAddress(c.Address)
-	changed := m.machines.setAlias(i, c.Alias)
+	changed := m.machines.setAlias(i, clip(c.Alias))
 	if (group != r.group || arch != r.arch) && ok1 && ok2 {
 		m.uncount(r)
 		r.group, r.arch, changed = group, arch, true
@@ -99,10 +100,21 @@ func (f *Fleet) greet(a *app, c *Contact, now time.Time) (i uint32, known, regis
 	return i, true, true
 }
 
+// maxText is how long an id or alias may be that is kept for each machine, in bytes: strangers choose them. A machine with a longer id is
+// answered and not registered, a longer alias is cut.
+const maxText = 128
+
+func clip(alias string) string {
+	if len(alias) <= maxText {
+		return alias
+	}
+	return strings.ToValidUTF8(alias[:maxText], "")
+}
+
 // register makes a record for a machine that was never seen.
 func (f *Fleet) register(a *app, c *Contact, now time.Time) (uint32, bool) {
 	m := f.memory
-	if c.Machine == "" || len(m.machines.index) >= f.options.MaxMachines {
+	if c.Machine == "" || len(c.Machine) > maxText || len(m.machines.index) >= f.options.MaxMachines {
 		return 0, false
 	}
 	version, ok1 := m.names.number(c.Version)
@@ -112,7 +124,7 @@ func (f *Fleet) register(a *app, c *Contact, now time.Time) (uint32, bool) {
 		return 0, false
 	}
 	i := m.machines.add(a.number, c.Machine)
-	m.machines.setAlias(i, c.Alias)
+	m.machines.setAlias(i, clip(c.Alias))
 	r := m.machines.at(i)
 	r.version, r.group, r.arch, r.address = version, group, arch, packAddress(c.Address)
 	r.firstSeen, r.lastSeen, r.since = unix(now), unix(now), unix(now)

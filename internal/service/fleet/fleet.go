@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"conifer.dev/conifer/internal/fault"
+	"conifer.dev/conifer/internal/service/rollout"
 	"conifer.dev/conifer/internal/service/store"
 )
 
@@ -151,11 +152,7 @@ func (f *Fleet) change(ctx context.Context, decide func(*memory) ([]store.Change
 func (f *Fleet) followReplicas(ctx context.Context) {
 	for ctx.Err() == nil {
 		err := f.store.Follow(ctx, func(changes []store.Change) error {
-			f.mu.Lock()
-			defer f.mu.Unlock()
-			for _, c := range changes {
-				f.memory.apply(c)
-			}
+			f.join(changes)
 			return nil
 		})
 		switch {
@@ -167,6 +164,29 @@ func (f *Fleet) followReplicas(ctx context.Context) {
 			f.log.Warn("the other replicas are not heard", "error", err)
 		}
 		pause(ctx, time.Second)
+	}
+}
+
+// join takes over what another replica did. Failures that each replica saw too few of may together be one too many.
+func (f *Fleet) join(changes []store.Change) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, c := range changes {
+		f.memory.apply(c)
+	}
+	for _, c := range changes {
+		put, ok := c.(store.PutBar)
+		a := f.memory.of(put.Bar.App)
+		if !ok || a == nil {
+			continue
+		}
+		ending := rollout.Ending{Version: put.Bar.Version, State: put.Bar.State, Text: put.Bar.Reason}
+		if halt := f.judge(a, put.Bar.Group, put.Bar.Arch, ending, f.now()); len(halt) > 0 {
+			for _, c := range halt {
+				f.memory.apply(c)
+			}
+			f.enqueue(halt)
+		}
 	}
 }
 

@@ -434,6 +434,50 @@ func TestConfigurationGoesOutAndIn(t *testing.T) {
 	}
 }
 
+// Each replica saw no more failures than the budget allows; together they are one too many, and whoever hears of both halts the release.
+func TestFailuresOfReplicasAddUp(t *testing.T) {
+	f, s := openFleet(t)
+	budget := "1"
+	setGroup(t, f, func(p *admin.GroupPatch) { p.ErrorBudget = &budget })
+	offered(t, f, runs("m1", "1.0"))
+	_, err := f.Contact(t.Context(), contact("m1", retreat))
+	must(t, err)
+	if r, _ := f.Release("os", "amd64", "2.0"); r.Halted {
+		t.Fatalf("one failure halted it: %s", r.HaltReason)
+	}
+	f.join([]store.Change{
+		store.PutMachine{Machine: store.Machine{App: "os", ID: "m2", Group: "main", Arch: "amd64", Progress: rollout.Progress{State: rollout.RolledBack, Version: "1.0"}}},
+		store.PutBar{Bar: store.Bar{App: "os", Machine: "m2", Arch: "amd64", Version: "2.0", Group: "main", State: rollout.RolledBack, Reason: "rolled back"}},
+	})
+	r, err := f.Release("os", "amd64", "2.0")
+	must(t, err)
+	if !r.Halted || len(r.Barred) != 2 {
+		t.Errorf("got %+v", r)
+	}
+	must(t, f.AddApp(t.Context(), "test", store.App{ID: "b", Name: "b"})) // written behind the halt
+	m, err := load(t.Context(), s)
+	must(t, err)
+	if _, halted := m.of("os").halts[releaseKey{"amd64", "2.0"}]; !halted {
+		t.Error("the halt is not stored")
+	}
+}
+
+func TestLongTextsAreNotKept(t *testing.T) {
+	f, _ := openFleet(t)
+	c := contact(strings.Repeat("x", 129))
+	if got := offered(t, f, c); got != "2.0" {
+		t.Errorf("told %q", got)
+	}
+	c = contact("m1")
+	c.Alias = strings.Repeat("é", 100)
+	offered(t, f, c)
+	machines, err := f.Machines("os", Filter{})
+	must(t, err)
+	if len(machines) != 1 || machines[0].Alias != strings.Repeat("é", 64) {
+		t.Errorf("got %+v", machines)
+	}
+}
+
 func TestTokensComeAndGo(t *testing.T) {
 	f, _ := openFleet(t)
 	token := store.Token{ID: "t1", Name: "ci", Role: "viewer", SHA256: "ab", Created: f.now()}
