@@ -71,14 +71,20 @@ type Retention struct {
 	ActivityDays int `toml:"activity_days"`
 }
 
+const day = 24 * time.Hour
+
 func defaults() Config {
+	usual := fleet.Defaults()
+	days := func(d time.Duration) int { return int(d / day) }
 	return Config{
 		Listen: "127.0.0.1:8000", Data: "/var/lib/conifer-server", MaxUploadBytes: 16 << 30, LogFormat: "text", TrustedProxies: []string{},
 		Limits: Limits{
-			MaxMachines: 20_000_000, MaxConnections: 8192, UpdatesInFlight: 1024, UpdateWaitMilliseconds: 500,
+			MaxMachines: usual.MaxMachines, MaxConnections: 8192, UpdatesInFlight: 1024, UpdateWaitMilliseconds: 500,
 			AdminPerSecond: 50, AdminBurst: 250, WrongTokens: 10, WrongTokenSeconds: 6,
 		},
-		Retention: Retention{MachinesDays: 90, EventsDays: 90, ActivityDays: 400},
+		Retention: Retention{
+			MachinesDays: days(usual.Retention.Machines), EventsDays: days(usual.Retention.Events), ActivityDays: days(usual.Retention.Activity),
+		},
 	}
 }
 
@@ -145,7 +151,6 @@ func (c *Config) limits() api.Limits {
 
 // fleet are the settings of the fleet.
 func (c *Config) fleet() fleet.Options {
-	const day = 24 * time.Hour
 	return fleet.Options{MaxMachines: c.Limits.MaxMachines, Retention: fleet.Retention{
 		Machines: time.Duration(c.Retention.MachinesDays) * day, Events: time.Duration(c.Retention.EventsDays) * day,
 		Activity: time.Duration(c.Retention.ActivityDays) * day,

@@ -187,9 +187,11 @@ func pour(t *testing.T, s *server.Server, begin, more string) (sent int) {
 	}
 	defer c.Close()
 	c.SetDeadline(time.Now().Add(2 * time.Minute))
-	n, err := c.Write([]byte(begin))
-	for ; err == nil && sent < enough; sent += n {
+	_, err = c.Write([]byte(begin))
+	for err == nil && sent < enough {
+		var n int
 		n, err = c.Write([]byte(more))
+		sent += n
 	}
 	if isTimeout(err) {
 		t.Errorf("the service neither took nor refused an endless request within 2 minutes")

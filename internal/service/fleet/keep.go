@@ -21,15 +21,6 @@ var steps = []struct{ step, keep time.Duration }{
 	{24 * time.Hour, 3 * 365 * 24 * time.Hour},
 }
 
-// Steps lists the resolutions of the time series.
-func Steps() []time.Duration {
-	var all []time.Duration
-	for _, s := range steps {
-		all = append(all, s.step)
-	}
-	return all
-}
-
 // keep does what time brings: machines that fell silent, samples, and forgetting.
 func (f *Fleet) keep(ctx context.Context) {
 	last, pruned := f.now(), time.Time{}
@@ -110,7 +101,7 @@ func (f *Fleet) resolve(ctx context.Context, suspects []suspect, now time.Time) 
 		}
 		f.mu.Lock()
 		for _, machine := range stored {
-			if i, known := f.memory.machines.find(a.number, machine.ID); known {
+			if _, i, known := f.memory.known(a.ID, machine.ID); known {
 				r := f.memory.machines.at(i)
 				r.lastSeen = max(r.lastSeen, unix(machine.LastSeen))
 			}
@@ -135,27 +126,27 @@ func (f *Fleet) resolve(ctx context.Context, suspects []suspect, now time.Time) 
 // conclude follows a machine through its silence, and returns what is to be made durable.
 func (f *Fleet) conclude(s suspect, now time.Time) []store.Change {
 	m := f.memory
-	i, known := m.machines.find(s.app.number, s.id)
+	a, i, known := m.known(s.app.ID, s.id) // the memory may have been loaded anew since it was suspected
 	if !known {
 		return nil
 	}
 	r := m.machines.at(i)
 	silent := now.Sub(seconds(r.lastSeen))
 	if s.forget && silent > f.options.Retention.Machines {
-		change := store.RemoveMachine{App: s.app.ID, ID: s.id}
+		change := store.RemoveMachine{App: a.ID, ID: s.id}
 		m.apply(change)
 		return []store.Change{change}
 	}
 	group, arch := m.names.text(r.group), m.names.text(r.arch)
-	p, ending, over := rollout.Silent(m.progress(r), silent, s.app.silentAfter(group))
+	p, ending, over := rollout.Silent(m.progress(r), silent, a.silentAfter(group))
 	if !over {
 		return nil
 	}
-	f.follow(s.app, i, p, now)
-	news := f.blame(s.app, s.id, group, arch, ending, now)
+	f.follow(a, i, p, now)
+	news := f.blame(a, s.id, group, arch, ending, now)
 	if ending.Bad() {
 		news = append(news, store.AddEvent{Event: store.Event{
-			App: s.app.ID, Machine: s.id, At: now, Version: p.Version, Target: p.Target, State: p.State,
+			App: a.ID, Machine: s.id, At: now, Version: p.Version, Target: p.Target, State: p.State,
 		}})
 	}
 	return f.save(news, i)

@@ -110,15 +110,6 @@ func (f *Fleet) Explain(appName, id string) (admin.Explanation, error) {
 	return e, err
 }
 
-// LastSeen brings a machine's last contact up to date with what other replicas wrote.
-func (f *Fleet) LastSeen(ctx context.Context, m *store.Machine) error {
-	stored, err := f.store.Machines(ctx, m.App, []string{m.ID})
-	if err == nil && len(stored) == 1 && stored[0].LastSeen.After(m.LastSeen) {
-		m.LastSeen, m.Address = stored[0].LastSeen, stored[0].Address
-	}
-	return err
-}
-
 // Retry lets a machine be offered again what it failed on: the release version, or all of them when it is empty. A
 // halt of the release is not lifted by it.
 func (f *Fleet) Retry(ctx context.Context, who, appName, id, version string) (retried []store.Bar, err error) {

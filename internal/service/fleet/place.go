@@ -164,11 +164,6 @@ func fullHouse(l store.Limit, a store.Allowance) (why string, again time.Time) {
 	return "", time.Time{}
 }
 
-// Allowance reads what is used of a group's limits.
-func (f *Fleet) Allowance(ctx context.Context, limit store.Limit) (store.Allowance, error) {
-	return f.store.Allowance(ctx, limit, f.now())
-}
-
 // pollSeconds asks a machine that waits for a period to end to come back then, and spreads those that do; 0 leaves it to the machine.
 // update_engine makes of it what it allows, 45 minutes to 4 hours.
 func pollSeconds(machine, rule string, again, now time.Time) int {

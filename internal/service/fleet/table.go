@@ -3,7 +3,6 @@ package fleet
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"iter"
 	"net/netip"
 	"strings"
 	"time"
@@ -206,17 +205,6 @@ func (t *table) setAlias(i uint32, alias string) (changed bool) {
 	t.aliases[i] = strings.Clone(alias)
 	r.flags |= aliased
 	return true
-}
-
-// all yields the places of all machines.
-func (t *table) all() iter.Seq[uint32] {
-	return func(yield func(uint32) bool) {
-		for i := range t.length {
-			if t.at(i).flags&used != 0 && !yield(i) {
-				return
-			}
-		}
-	}
 }
 
 func (r *record) set(f flags, on bool) {
