@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"regexp"
+	"slices"
 
 	"conifer.dev/conifer/internal/fault"
 	"conifer.dev/conifer/internal/wire/release"
@@ -100,6 +101,9 @@ func (m *Manifest) Validate() error {
 	if len(m.Targets) == 0 || len(m.Targets) > MaxTargets {
 		return fault.New(fault.Corrupt, "payload has %d targets, want 1 to %d", len(m.Targets), MaxTargets)
 	}
+	if err := m.checkFrom(); err != nil {
+		return err
+	}
 	seen, ops := map[string]bool{}, 0
 	for _, t := range m.Targets {
 		if seen[t.Name] {
@@ -109,7 +113,7 @@ func (m *Manifest) Validate() error {
 		if ops += len(t.Ops); ops > MaxOps {
 			return fault.New(fault.Corrupt, "payload has more than %d operations", MaxOps)
 		}
-		if err := t.validate(); err != nil {
+		if err := t.validate(m.From != ""); err != nil {
 			return err
 		}
 	}
@@ -117,17 +121,33 @@ func (m *Manifest) Validate() error {
 }
 
 func (m *Manifest) checkFeatures() error {
-	if len(m.Features) > 0 {
-		return fault.New(fault.Unsupported, "payload needs the feature %q", m.Features[0]).
-			WithHint("Update to a release in between that knows it.")
-	}
 	if m.Features == nil {
 		return fault.New(fault.Corrupt, "payload manifest has no list of features")
+	}
+	for i, name := range m.Features {
+		if !slices.Contains(Features, name) {
+			return fault.New(fault.Unsupported, "payload needs the feature %q", name).
+				WithHint("Update to a release in between that knows it.")
+		}
+		if i > 0 && m.Features[i-1] >= name {
+			return fault.New(fault.Corrupt, "payload features %q and %q are not in ascending order", m.Features[i-1], name)
+		}
 	}
 	return nil
 }
 
-func (t *Target) validate() error {
+// checkFrom holds a delta apart from a full payload: only the one names a release to be made from, and the feature.
+func (m *Manifest) checkFrom() error {
+	if isDelta := slices.Contains(m.Features, FeatureDelta); isDelta != (m.From != "") {
+		return fault.New(fault.Corrupt, "payload is from release %q and has the features %q", m.From, m.Features)
+	}
+	if m.From != "" && !release.ValidVersion(m.From) {
+		return fault.New(fault.Corrupt, "payload is from release %q, which is not a version", m.From)
+	}
+	return nil
+}
+
+func (t *Target) validate(delta bool) error {
 	if !plainName.MatchString(t.Name) {
 		return fault.New(fault.Corrupt, "payload target %q is not a plain name", t.Name)
 	}
@@ -139,6 +159,9 @@ func (t *Target) validate() error {
 		if err := op.validate(); err != nil {
 			return err
 		}
+		if op.Kind == KindDelta && !delta {
+			return op.corrupt("is a delta in a full payload")
+		}
 		sum += op.SizeBytes
 	}
 	if sum != t.SizeBytes {
@@ -148,8 +171,12 @@ func (t *Target) validate() error {
 }
 
 func (op *Op) validate() error {
-	if op.SizeBytes < 1 || op.SizeBytes > MaxOpSizeBytes {
-		return op.corrupt("writes %d bytes, want 1 to %d", op.SizeBytes, MaxOpSizeBytes)
+	limit := int64(MaxOpSizeBytes)
+	if op.Kind == KindDelta {
+		limit = MaxDeltaSizeBytes
+	}
+	if op.SizeBytes < 1 || op.SizeBytes > limit {
+		return op.corrupt("writes %d bytes, want 1 to %d", op.SizeBytes, limit)
 	}
 	switch op.Kind {
 	case KindZero:
@@ -164,6 +191,10 @@ func (op *Op) validate() error {
 	case KindZstd:
 		if op.DataSizeBytes < 1 || op.DataSizeBytes >= op.SizeBytes {
 			return op.corrupt("is zstd with %d bytes of data for %d", op.DataSizeBytes, op.SizeBytes)
+		}
+	case KindDelta:
+		if op.DataSizeBytes < 1 || op.DataSizeBytes > MaxDeltaDataSizeBytes {
+			return op.corrupt("is delta with %d bytes of data, want 1 to %d", op.DataSizeBytes, MaxDeltaDataSizeBytes)
 		}
 	default:
 		return fault.New(fault.Unsupported, "payload target %s: operation at offset %d has the unknown kind %q", op.Target, op.Offset, op.Kind)

@@ -3,8 +3,9 @@
 //
 // Start with [ParseSigned], which trusts a manifest only through a signed release.json, and [Decoder.Decode], which
 // turns the data of one operation into bytes for a target. [Manifest.Encode] is the inverse of [Parse]. The
-// package is pure, needs memory for one operation (4 MiB) whatever the file says, and refuses every manifest
-// that is not in the one canonical form. The format is specified in docs/protocol/payload.md.
+// package is pure, needs memory for one operation whatever the file says, and refuses every manifest that is not in the
+// one canonical form. A payload that has a From is a delta: it is for machines that hold just that release, and its operations of
+// kind delta read it, which [Decoder.Patch] does. The format is specified in docs/protocol/payload.md.
 package payload
 
 import (
@@ -30,6 +31,9 @@ const (
 	MaxTargetSizeBytes   = 1 << 40
 	MaxTargets           = 8
 	MaxOps               = 1 << 17 // of all targets together
+
+	MaxDeltaSizeBytes     = 1 << 30 // of what one operation of kind delta writes, as a stream
+	MaxDeltaDataSizeBytes = 8 << 20 // of its data, which a reader holds in memory
 )
 
 // The names of the targets of our own OS.
@@ -43,7 +47,17 @@ const (
 	KindZstd = "zstd" // the data is one Zstandard frame (RFC 8878)
 	KindRaw  = "raw"  // the data is what is written
 	KindZero = "zero" // there is no data; zeros are written
+
+	// KindDelta is for payloads with the feature [FeatureDelta]: the data says what to write from the target of the same
+	// name of the release From (docs/protocol/delta.md).
+	KindDelta = "delta"
 )
+
+// FeatureDelta is the feature of payloads with operations of kind delta.
+const FeatureDelta = "delta-1"
+
+// Features are those that this package reads: what a machine says that it can apply.
+var Features = []string{FeatureDelta}
 
 // Manifest says what a payload writes.
 type Manifest struct {
@@ -51,7 +65,8 @@ type Manifest struct {
 	App      string   `json:"app"`
 	Arch     string   `json:"arch"`
 	Version  string   `json:"version"`
-	Features []string `json:"features"` // what a reader must know beyond the format; none exist yet
+	From     string   `json:"from,omitempty"` // the release that a delta is made from; "" for a full payload
+	Features []string `json:"features"`       // what a reader must know beyond the format
 	Targets  []Target `json:"targets"`
 }
 
@@ -94,29 +109,41 @@ func ParsePrefix(b []byte) (manifestEnd int64, err error) {
 	return end, nil
 }
 
-// ParseSigned reads the prefix and manifest of the payload of a release whose release.json is trusted. It
+// ParseSigned reads the prefix and manifest of the full payload of a release whose release.json is trusted. It
 // looks at no byte before the digest is right, and refuses a manifest of another release.
 func ParseSigned(r *release.Release, b []byte) (*Manifest, error) {
-	if int64(len(b)) != r.Payload.ManifestSizeBytes {
-		return nil, fault.New(fault.Corrupt, "payload manifest of %s has %d bytes, want %d", r.Version, len(b), r.Payload.ManifestSizeBytes)
+	return parseSigned(r, &r.Payload, "", b)
+}
+
+// ParseSignedDelta does the same for a delta to the release, which is told by a trusted deltas.json.
+func ParseSignedDelta(r *release.Release, d *release.Delta, b []byte) (*Manifest, error) {
+	return parseSigned(r, &d.Payload, d.From, b)
+}
+
+func parseSigned(r *release.Release, p *release.Payload, from string, b []byte) (*Manifest, error) {
+	if int64(len(b)) != p.ManifestSizeBytes {
+		return nil, fault.New(fault.Corrupt, "payload manifest of %s has %d bytes, want %d", r.Version, len(b), p.ManifestSizeBytes)
 	}
-	if got := digest(b); got != r.Payload.ManifestSHA256 {
-		return nil, fault.New(fault.Corrupt, "payload manifest digest of %s is %s, want %s", r.Version, got, r.Payload.ManifestSHA256)
+	if got := digest(b); got != p.ManifestSHA256 {
+		return nil, fault.New(fault.Corrupt, "payload manifest digest of %s is %s, want %s", r.Version, got, p.ManifestSHA256)
 	}
 	m, err := Parse(b)
 	if err != nil {
 		return nil, err
 	}
-	return m, m.checkRelease(r)
+	if m.From != from {
+		return nil, fault.New(fault.Untrusted, "payload of %s is made from %q, want %q", r.Version, m.From, from)
+	}
+	return m, m.checkRelease(r, p)
 }
 
 // checkRelease compares what both files state.
-func (m *Manifest) checkRelease(r *release.Release) error {
+func (m *Manifest) checkRelease(r *release.Release, p *release.Payload) error {
 	if m.App != r.App || m.Arch != r.Arch || m.Version != r.Version {
 		return fault.New(fault.Untrusted, "payload is %s/%s/%s, release.json says %s/%s/%s", m.App, m.Arch, m.Version, r.App, r.Arch, r.Version)
 	}
-	if got := r.Payload.ManifestSizeBytes + m.DataSizeBytes(); got != r.Payload.SizeBytes {
-		return fault.New(fault.Corrupt, "payload manifest describes %d bytes, release.json says %d", got, r.Payload.SizeBytes)
+	if got := p.ManifestSizeBytes + m.DataSizeBytes(); got != p.SizeBytes {
+		return fault.New(fault.Corrupt, "payload manifest describes %d bytes, want %d", got, p.SizeBytes)
 	}
 	if root, err := m.Target(TargetRoot); err == nil && root.SizeBytes != r.Root.SizeBytes {
 		return fault.New(fault.Corrupt, "payload root has %d bytes, release.json says %d", root.SizeBytes, r.Root.SizeBytes)

@@ -1,0 +1,75 @@
+package delta
+
+import (
+	"bytes"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+// Whatever the plan and the bytes, the output comes back bit for bit.
+func TestRoundTrip(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		old := rapid.SliceOfN(rapid.Byte(), 1, 5000).Draw(t, "old")
+		plan := &Plan{OldSizeBytes: int64(len(old))}
+		var now []byte
+		for range rapid.IntRange(1, 5).Draw(t, "regions") {
+			r := Region{Exact: rapid.Bool().Draw(t, "exact")}
+			for range rapid.IntRange(1, 6).Draw(t, "pieces") {
+				if !r.Exact && rapid.Bool().Draw(t, "new") {
+					b := rapid.SliceOfN(rapid.Byte(), 1, 300).Draw(t, "bytes")
+					r.Pieces = append(r.Pieces, Piece{New, int64(len(b))})
+					now = append(now, b...)
+					continue
+				}
+				from := rapid.IntRange(0, len(old)-1).Draw(t, "from")
+				n := rapid.IntRange(1, len(old)-from).Draw(t, "size")
+				r.Pieces = append(r.Pieces, Piece{int64(from), int64(n)})
+				start := len(now)
+				now = append(now, old[from:from+n]...)
+				if !r.Exact {
+					for _, at := range rapid.SliceOf(rapid.IntRange(0, n-1)).Draw(t, "changes") {
+						now[start+at] ^= byte(1 + at)
+					}
+				}
+			}
+			for _, p := range r.Pieces {
+				r.SizeBytes += p.SizeBytes
+			}
+			plan.Regions = append(plan.Regions, r)
+		}
+		plan.SizeBytes = int64(len(now))
+		data, err := Write(plan, bytes.NewReader(old), bytes.NewReader(now))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got bytes.Buffer
+		if err := Apply(&got, bytes.NewReader(old), plan.OldSizeBytes, data, plan.SizeBytes); err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(got.Bytes(), now) {
+			t.Fatal("the output is not what was told")
+		}
+	})
+}
+
+// A delta that is wrong ends in an error or in wrong bytes, and in nothing else.
+func FuzzApply(f *testing.F) {
+	old := bytes.Repeat([]byte("evergreen machines "), 50)
+	now := append(bytes.Clone(old[:700]), "a new end"...)
+	plan := &Plan{OldSizeBytes: int64(len(old)), SizeBytes: int64(len(now)), Regions: []Region{{
+		SizeBytes: int64(len(now)), Pieces: []Piece{{0, 700}, {New, 9}},
+	}}}
+	data, err := Write(plan, bytes.NewReader(old), bytes.NewReader(now))
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(data)
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var got bytes.Buffer
+		err := Apply(&got, bytes.NewReader(old), int64(len(old)), data, int64(len(now)))
+		if err == nil && got.Len() != len(now) {
+			t.Errorf("%d bytes were written, want %d", got.Len(), len(now))
+		}
+	})
+}

@@ -1,0 +1,106 @@
+package release
+
+import (
+	"bytes"
+	"encoding/json"
+
+	"conifer.dev/conifer/internal/fault"
+)
+
+// DeltasName is the name of the file that lists the deltas to a release. It is signed like release.json, and apart from it, so that a
+// delta can be made later and a machine that knows nothing of deltas reads what it always read.
+const DeltasName = "deltas.json"
+
+// DeltasFormat is the format of deltas.json that this package reads and writes.
+const DeltasFormat = 1
+
+// Deltas is the content of deltas.json.
+type Deltas struct {
+	Format  int     `json:"format"`
+	App     string  `json:"app"`
+	Version string  `json:"version"`
+	Arch    string  `json:"arch"`
+	Deltas  []Delta `json:"deltas"` // ascending by From
+}
+
+// Delta is a payload for machines that hold the release From.
+type Delta struct {
+	From     string   `json:"from"`
+	Features []string `json:"features"` // what a machine must know to apply it
+	Payload
+}
+
+// maxDeltas bounds how many there can be.
+const maxDeltas = 64
+
+// ParseDeltas reads deltas.json and checks it.
+func ParseDeltas(b []byte) (*Deltas, error) {
+	d := &Deltas{}
+	decoder := json.NewDecoder(bytes.NewReader(b))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(d); err != nil {
+		return nil, fault.New(fault.Invalid, "parse %s: %w", DeltasName, err)
+	}
+	if decoder.More() {
+		return nil, fault.New(fault.Invalid, "parse %s: there is more after its end", DeltasName)
+	}
+	return d, d.Validate()
+}
+
+// Encode checks the list and writes it: indented by two spaces, with one newline at the end.
+func (d *Deltas) Encode() ([]byte, error) {
+	if err := d.Validate(); err != nil {
+		return nil, err
+	}
+	b, err := json.MarshalIndent(d, "", "  ")
+	return append(b, '\n'), err
+}
+
+// From finds the delta from a version, or an error of kind NotFound.
+func (d *Deltas) From(version string) (*Delta, error) {
+	for i := range d.Deltas {
+		if d.Deltas[i].From == version {
+			return &d.Deltas[i], nil
+		}
+	}
+	return nil, fault.New(fault.NotFound, "release %s has no delta from %s", d.Version, version)
+}
+
+// Validate checks what docs/protocol/release.md says of deltas.json; its errors are of kind Invalid.
+func (d *Deltas) Validate() error {
+	if d.Format != DeltasFormat || !plainName.MatchString(d.App) || !ValidVersion(d.Version) || !plainName.MatchString(d.Arch) {
+		return fault.New(fault.Invalid, "%s has format %d and is of %q/%q/%q, want format %d and app/arch/version", DeltasName, d.Format, d.App, d.Arch, d.Version, DeltasFormat)
+	}
+	if len(d.Deltas) > maxDeltas {
+		return fault.New(fault.Invalid, "%s of %q has %d deltas, the limit is %d", DeltasName, d.Version, len(d.Deltas), maxDeltas)
+	}
+	for i := range d.Deltas {
+		one := &d.Deltas[i]
+		if i > 0 && d.Deltas[i-1].From >= one.From {
+			return fault.New(fault.Invalid, "%s of %q: the deltas from %q and %q are not in ascending order", DeltasName, d.Version, d.Deltas[i-1].From, one.From)
+		}
+		if err := one.validate(); err != nil {
+			return fault.New(fault.Invalid, "%s of %q: delta from %q: %w", DeltasName, d.Version, one.From, err)
+		}
+	}
+	return nil
+}
+
+func (d *Delta) validate() error {
+	switch p := d.Payload; {
+	case !ValidVersion(d.From):
+		return fault.New(fault.Invalid, "from is not of the form 1.2.3")
+	case !plainName.MatchString(p.Name):
+		return fault.New(fault.Invalid, "name %q is not a plain name", p.Name)
+	case !isHex(p.SHA256, 32) || !isHex(p.ManifestSHA256, 32):
+		return fault.New(fault.Invalid, "a sha256 is not 32 bytes of hex")
+	case p.ManifestSizeBytes < 1 || p.ManifestSizeBytes > p.SizeBytes:
+		return fault.New(fault.Invalid, "manifest size %d is outside the payload of %d bytes", p.ManifestSizeBytes, p.SizeBytes)
+	}
+	for _, name := range d.Features {
+		if !plainName.MatchString(name) {
+			return fault.New(fault.Invalid, "feature %q is not a plain name", name)
+		}
+	}
+	return nil
+}
