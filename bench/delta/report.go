@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -54,11 +55,24 @@ func (m measured) write(b *strings.Builder) error {
 	b.WriteString("\n")
 	for i, w := range m.rows {
 		if note := m.results[i].Note; note != "" {
-			fmt.Fprintf(b, "- %s: %s.\n", w.title, strings.TrimSuffix(note, "."))
+			fmt.Fprintf(b, "- %s: %s.\n", w.title, note)
 		}
+	}
+	if left := m.leftOut(); len(left) > 0 {
+		fmt.Fprintf(b, "- Left out: %s.\n", strings.Join(left, ", "))
 	}
 	b.WriteString("\n")
 	return nil
+}
+
+// leftOut are the peers that have no result, any of which might be the best.
+func (m measured) leftOut() (titles []string) {
+	for _, w := range rows {
+		if !slices.ContainsFunc(m.rows, func(have row) bool { return have.name == w.name }) {
+			titles = append(titles, w.title)
+		}
+	}
+	return titles
 }
 
 // best is the fewest bytes of a peer's payload, 0 when there is none.
