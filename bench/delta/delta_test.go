@@ -223,7 +223,7 @@ func TestReport(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, part := range []string{
-		"1 of 2 packages differ, whose files have 1,234 bytes", "| the whole image, zstd -19 | 4,000,000 | 4.00 |", "estimate | 500,000 | 0.50 | 0.0 | 0.0 | | | |",
+		"1 of 2 packages differ, whose files have 1,234 bytes", "| the whole image by zstd -19 | 4,000,000 | 4.00 |", "estimate | 500,000 | 0.50 | 0.0 | 0.0 | | | |",
 		"| OSTree static delta | 1,000,000 | 1.00 |", "| Conifer | 250,000 | 0.25 |", "7 MiB |", "- OSTree static delta: as ostree.", "(delta.svg)",
 		"- Left out: casync, zchunk, xdelta3 -9,",
 	} {

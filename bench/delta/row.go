@@ -34,7 +34,7 @@ type result struct {
 
 // rows in the order of the report. Each applies what it made, and fails unless that gives the new image or tree bit for bit.
 var rows = []row{
-	{name: "full", debian: "zstd", title: "the whole image, zstd -19", programs: []string{"zstd"}, measure: wholeZstd.measure},
+	{name: "full", debian: "zstd", title: "the whole image by zstd -19", programs: []string{"zstd"}, measure: wholeZstd.measure},
 	{name: "casync", debian: "casync", title: "casync", programs: []string{"casync"}, measure: measureCasync},
 	{name: "zchunk", debian: "zchunk", title: "zchunk", programs: []string{"zck", "unzck", "zckdl"}, measure: measureZchunk},
 	{name: "rauc", debian: "zstd", title: "RAUC's block hash index, estimate", programs: []string{"zstd"}, estimate: true, measure: estimateBlocks},
