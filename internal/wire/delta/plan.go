@@ -17,6 +17,11 @@ type Region struct {
 	SizeBytes int64
 	Exact     bool // all pieces are copies, and equal to what they are copied from
 	Pieces    []Piece
+
+	// Of a program, what is known of the file that it resembles: OldAt is where that begins in the old image.
+	OldAt, OldSizeBytes  int64
+	OldSpaces, NewSpaces []Space
+	Code, NewCode        []Span // of the old and the new file: x86-64 instructions
 }
 
 // Piece is a part of a region that resembles a part of the old image, or, when From is [New], none.
