@@ -129,7 +129,7 @@ func (w *walk) part(r *Region, s *scene, from, done, n int64) error {
 		return w.c.Err()
 	}
 	if Cost != nil {
-		Cost(w.pos-s.nowAt, n, from == New, w.c.SizeBytes()-before)
+		Cost(w.pos, n, from == New, w.c.SizeBytes()-before)
 	}
 	w.pos += n
 	if w.out == nil {

@@ -21,6 +21,7 @@ type Region struct {
 	// Of a program, what is known of the file that it resembles: OldAt is where that begins in the old image.
 	OldAt, OldSizeBytes  int64
 	OldSpaces, NewSpaces []Space
+	Bases                []Base // the first is that of absolute addresses
 	Code, NewCode        []Span // of the old and the new file: x86-64 instructions
 }
 

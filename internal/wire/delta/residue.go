@@ -51,8 +51,11 @@ func (r *residue) word(s *scene, old, now []byte, i int, oldAt, nowAt int64) {
 	m := &r.words
 	v := binary.LittleEndian.Uint32(old[i:])
 	actual := binary.LittleEndian.Uint32(now[i:])
-	m.guess(s, v, uint32(oldAt)+uint32(i), oldAt+int64(i), nowAt+int64(i))
+	m.guess(s, v, oldAt+int64(i), nowAt+int64(i))
 	got, ok := m.choose(r.c, actual)
+	if Debug != nil && !s.inCode && (!ok || got != m.top) {
+		Debug(nowAt+int64(i), v, actual, m.top, m.topIs, m.valid, ok)
+	}
 	if !ok {
 		var b [4]byte
 		binary.LittleEndian.PutUint32(b[:], actual)
@@ -104,3 +107,6 @@ func (r *residue) run(old, now []byte, i, n int) {
 		}
 	}
 }
+
+// Debug is told.
+var Debug func(at int64, v, actual, top uint32, topIs int, valid uint32, ok bool)

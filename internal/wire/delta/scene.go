@@ -6,6 +6,21 @@ type Space struct {
 	Address           uint32 // the lowest 32 bits
 }
 
+// MaxBases is how many bases a region can have.
+const MaxBases = 8
+
+// Base is an address that others are counted from: the beginning of a section, or 0.
+type Base struct{ Old, New, SizeBytes uint32 }
+
+// has reports whether a word can be a distance from the base to an address.
+func (b *Base) has(v uint32) bool { return v < b.SizeBytes }
+
+// based tells what becomes of a distance from a base.
+func (s *scene) based(k int, v uint32) (uint32, bool) {
+	t, ok := s.move(s.bases[k].Old + v)
+	return t - s.bases[k].New, ok
+}
+
 // Span is a run of a file's bytes.
 type Span struct{ Offset, SizeBytes int64 }
 
@@ -19,6 +34,7 @@ type scene struct {
 	lowest, highest uint32
 
 	moved moves
+	bases []Base
 
 	inCode bool // the field that was found last is in code,
 	wide   bool // and an address, not a distance
@@ -28,7 +44,7 @@ type scene struct {
 const fixed = 1 << 30
 
 func newScene(r *Region, nowAt int64) *scene {
-	s := &scene{oldAt: r.OldAt, nowAt: nowAt, oldSize: r.OldSizeBytes, old: r.OldSpaces, new: r.NewSpaces, code: r.Code}
+	s := &scene{oldAt: r.OldAt, nowAt: nowAt, oldSize: r.OldSizeBytes, old: r.OldSpaces, new: r.NewSpaces, code: r.Code, bases: r.Bases[:min(len(r.Bases), MaxBases)]}
 	s.lowest, s.highest = ^uint32(0), 0
 	for _, sp := range s.old {
 		if sp.Address >= fixed {

@@ -9,8 +9,8 @@ import (
 // The candidates for a word, by what they come from.
 const (
 	asOld      = iota // the old word
-	byAddress         // it is an address, which has moved
 	byDistance        // it is the distance to an address from here
+	near              // the same, off by as much as last time
 	again             // it changes as the word last did that changed
 	again2            // and the one before that did
 	seenBefore        // it became this when it was the same word before
@@ -20,9 +20,8 @@ const (
 	stride3
 	stride4
 	stride6
-	byOffset // it is the distance of an address from the lowest one
-	near     // byAddress or byDistance, off by as much as last time
-	kinds
+	fromBase // it is the distance from a base to an address, for each base
+	kinds    = fromBase + MaxBases
 )
 
 var strides = [...]int{1, 2, 3, 4, 6}
@@ -32,6 +31,7 @@ const (
 	wordLimit   = 250
 	flagInputs  = 6
 	historyBits = 5
+	beforeBits  = 8
 )
 
 type seen struct{ key, value uint32 }
@@ -47,6 +47,8 @@ type wordModel struct {
 	topIs  int
 	own    [kinds]uint8 // each kind's history here
 	score  [kinds][1 << historyBits]entropy.Prob
+	after  [kinds][1 << beforeBits]entropy.Prob // by the old word before
+	before int
 	target uint32 // of the field, for learned targets
 	isCode bool
 
@@ -71,12 +73,15 @@ func (m *wordModel) init() {
 		for h := range m.score[k] {
 			m.score[k][h] = entropy.Even
 		}
+		for h := range m.after[k] {
+			m.after[k][h] = entropy.Even
+		}
 	}
 	m.table, m.pairs = make([]seen, 1<<seenBits), make([]seen, 1<<seenBits)
 	for i := range m.flags {
 		m.flags[i] = entropy.Evens(1 << 16)
 	}
-	m.mix = entropy.NewMixer(flagInputs+1, 64, 5)
+	m.mix = entropy.NewMixer(flagInputs+2, kinds*4, 5)
 	m.next = entropy.Evens(kinds * 4096)
 }
 
@@ -95,7 +100,9 @@ func (m *wordModel) add(k int, v uint32) {
 }
 
 // worth reports whether a kind that is dear to find has been right lately, where words like this were.
-func (m *wordModel) worth(k int) bool { return m.score[k][m.history(k)].P() > 900 }
+func (m *wordModel) worth(k int) bool {
+	return m.score[k][m.history(k)].P() > 900 || m.after[k][m.before].P() > 3000
+}
 
 func (m *wordModel) history(k int) uint8 {
 	h := uint8(0)
@@ -106,35 +113,30 @@ func (m *wordModel) history(k int) uint8 {
 }
 
 // guess lists the candidates, best first.
-func (m *wordModel) guess(s *scene, v, _ uint32, oldAt, nowAt int64) {
+func (m *wordModel) guess(s *scene, v uint32, oldAt, nowAt int64) {
 	m.valid = 0
 	m.isCode = s.inCode
+	m.before = int(hash(m.prev, truth32(s.inCode)) >> (32 - beforeBits))
 	m.add(asOld, v)
 	if s.inCode {
 		if s.wide {
-			if t, ok := s.move(v); ok {
-				m.add(byAddress, t)
+			if t, ok := s.based(0, v); ok {
+				m.add(fromBase, t)
 				m.add(near, t+m.off)
 			}
 		} else {
 			m.distance(s, v, oldAt, nowAt)
 		}
 	} else {
-		if v >= s.lowest && v < s.highest && (m.worth(byAddress) || v > 1<<20) {
-			if t, ok := s.move(v); ok {
-				m.add(byAddress, t)
-				if m.worth(near) {
-					m.add(near, t+m.off)
+		for k := range s.bases {
+			if s.bases[k].has(v) && m.worth(fromBase+k) {
+				if t, ok := s.based(k, v); ok {
+					m.add(fromBase+k, t)
 				}
 			}
 		}
 		if m.worth(byDistance) {
 			m.distance(s, v, oldAt, nowAt)
-		}
-		if m.worth(byOffset) && v < s.highest-s.lowest {
-			if t, ok := s.move(s.lowest + v); ok {
-				m.add(byOffset, t-s.lowest)
-			}
 		}
 		for i, d := range strides {
 			if delta := m.deltas[(m.at-d)&7]; delta != 0 {
@@ -185,7 +187,7 @@ func (m *wordModel) rank() {
 	for rest := m.valid; rest != 0; rest &= rest - 1 {
 		k := bits.TrailingZeros32(rest)
 		m.own[k] = m.history(k)
-		p := int32(m.score[k][m.own[k]].P())
+		p := (entropy.Stretch(m.score[k][m.own[k]].P()) + entropy.Stretch(m.after[k][m.before].P())) / 2
 		found := false
 		for j := range m.n {
 			if m.value[m.order[j]] == m.value[k] {
@@ -221,7 +223,7 @@ func (m *wordModel) choose(c *entropy.Coder, actual uint32) (uint32, bool) {
 	agree := int(min(m.share[0], 3))
 	isOld := int(truth32(m.top == v))
 	rivals := min(m.n-1, 3)
-	m.ctx[0] = ((k<<historyBits|int(m.own[k]))<<2|agree)<<2 | rivals
+	m.ctx[0] = ((k<<historyBits|int(m.own[k]))<<2|agree)<<2 | rivals // below 1<<14
 	m.ctx[1] = int(m.hits&0xfff)<<2 | isOld<<1 | code
 	m.ctx[2] = int(hash(v>>16, uint32(k))>>17)<<1 | code
 	m.ctx[3] = int(hash(v, uint32(k*2+code)) >> 16)
@@ -229,17 +231,18 @@ func (m *wordModel) choose(c *entropy.Coder, actual uint32) (uint32, bool) {
 	for i, d := range strides {
 		stridden |= int(m.masks[(m.at-d)&7]>>k&1) << i
 	}
-	second := 15
+	second := 31
 	if m.n > 1 {
 		second = int(m.order[1])
 	}
-	m.ctx[4] = ((stridden<<4|k)<<4|second)<<2 | isOld<<1 | code
+	m.ctx[4] = ((stridden<<5|k)<<4|second&15)<<2 | isOld<<1 | code
 	m.ctx[5] = int(hash(m.prev, v)>>16) ^ k<<8
 	for i := range m.flags {
 		m.ctx[i] &= 1<<16 - 1
 		m.mix.Add(&m.flags[i][m.ctx[i]])
 	}
 	m.mix.Add(&m.score[k][m.own[k]])
+	m.mix.Add(&m.after[k][m.before])
 	hit := m.mix.Code(c, k*4+isOld*2+code, truth(actual == m.top))
 	for i := range m.flags {
 		m.flags[i][m.ctx[i]].Learn(hit, wordLimit)
@@ -250,7 +253,7 @@ func (m *wordModel) choose(c *entropy.Coder, actual uint32) (uint32, bool) {
 	}
 	for j := 1; j < m.n; j++ {
 		k := int(m.order[j])
-		p := &m.next[k<<12|int(m.own[k])<<7|m.topIs<<3|min(j, 7)]
+		p := &m.next[(k<<12 | int(m.own[k])<<7 | m.topIs<<2 | min(j, 3))]
 		if p.Code(c, truth(actual == m.value[k]), wordLimit) == 1 {
 			return m.value[k], true
 		}
@@ -269,34 +272,17 @@ func (m *wordModel) learn(s *scene, v, got uint32, oldAt, nowAt int64) {
 			mask |= 1 << k
 		}
 		m.score[k][m.own[k]].Learn(right, wordLimit)
+		m.after[k][m.before].Learn(right, wordLimit)
 	}
-	if !m.isCode && got != v {
-		// What was too dear to try is tried once where the old word was wrong, so that it is known for the next.
-		if m.valid>>byDistance&1 == 0 {
-			if t, ok := s.move(s.oldAddress(oldAt) + v); ok {
-				h := m.history(byDistance)
-				if t-s.newAddress(nowAt) == got {
-					mask |= 1 << byDistance
-				}
-				m.score[byDistance][h].Learn(int(mask>>byDistance&1), wordLimit)
-			}
-		}
-	}
-	if !m.isCode && got != v && m.valid>>byOffset&1 == 0 && v < s.highest-s.lowest {
-		if t, ok := s.move(s.lowest + v); ok {
-			h := m.history(byOffset)
-			if t-s.lowest == got {
-				mask |= 1 << byOffset
-			}
-			m.score[byOffset][h].Learn(int(mask>>byOffset&1), wordLimit)
-		}
+	if !m.isCode && got != v && mask == 0 {
+		mask = m.late(s, v, got, oldAt, nowAt)
 	}
 	if m.valid>>byDistance&1 == 1 {
 		if d := got - m.value[byDistance]; d != 0 {
 			m.off = d
 		}
-	} else if m.valid>>byAddress&1 == 1 {
-		if d := got - m.value[byAddress]; d != 0 {
+	} else if m.isCode && m.valid>>fromBase&1 == 1 {
+		if d := got - m.value[fromBase]; d != 0 {
 			m.off = d
 		}
 	}
@@ -321,4 +307,28 @@ func (m *wordModel) learn(s *scene, v, got uint32, oldAt, nowAt int64) {
 		m.masks[m.at&7], m.deltas[m.at&7] = mask, 0
 		m.at++
 	}
+}
+
+// late tries what was too dear to try, where nothing else was right, so that it is known for the next.
+func (m *wordModel) late(s *scene, v, got uint32, oldAt, nowAt int64) (mask uint32) {
+	test := func(k int, guess uint32, ok bool) {
+		right := 0
+		if ok && guess == got {
+			right = 1
+			mask |= 1 << k
+		}
+		m.score[k][m.history(k)].Learn(right, wordLimit)
+		m.after[k][m.before].Learn(right, wordLimit)
+	}
+	if m.valid>>byDistance&1 == 0 {
+		t, ok := s.move(s.oldAddress(oldAt) + v)
+		test(byDistance, t-s.newAddress(nowAt), ok)
+	}
+	for k := range s.bases {
+		if m.valid>>(fromBase+k)&1 == 0 && s.bases[k].has(v) {
+			t, ok := s.based(k, v)
+			test(fromBase+k, t, ok)
+		}
+	}
+	return mask
 }
