@@ -22,7 +22,7 @@ type Region struct {
 	OldAt, OldSizeBytes  int64
 	OldSpaces, NewSpaces []Space
 	Bases                []Base // the first is that of absolute addresses
-	Code, NewCode        []Span // of the old and the new file: x86-64 instructions
+	Code                 []Span // of the old file: x86-64 instructions
 }
 
 // Piece is a part of a region that resembles a part of the old image, or, when From is [New], none.

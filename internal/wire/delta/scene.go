@@ -55,7 +55,11 @@ func newScene(r *Region, nowAt int64) *scene {
 	return s
 }
 
-func addressOf(spaces []Space, offset int64) uint32 {
+// MaxSpaces is how many spaces, and spans of code, a region can have.
+const MaxSpaces = 32
+
+// AddressOf is the address of a byte of a file; outside all spaces its offset.
+func AddressOf(spaces []Space, offset int64) uint32 {
 	for i := range spaces {
 		if d := offset - spaces[i].Offset; d >= 0 && d < spaces[i].SizeBytes {
 			return spaces[i].Address + uint32(d)
@@ -64,8 +68,8 @@ func addressOf(spaces []Space, offset int64) uint32 {
 	return uint32(offset)
 }
 
-func (s *scene) oldAddress(at int64) uint32 { return addressOf(s.old, at-s.oldAt) }
-func (s *scene) newAddress(at int64) uint32 { return addressOf(s.new, at-s.nowAt) }
+func (s *scene) oldAddress(at int64) uint32 { return AddressOf(s.old, at-s.oldAt) }
+func (s *scene) newAddress(at int64) uint32 { return AddressOf(s.new, at-s.nowAt) }
 
 // move tells where an address of the old file has gone.
 func (s *scene) move(address uint32) (uint32, bool) {
@@ -80,7 +84,7 @@ func (s *scene) move(address uint32) (uint32, bool) {
 		return 0, false
 	}
 	to, ok := s.moved.at(offset)
-	return addressOf(s.new, to), ok
+	return AddressOf(s.new, to), ok
 }
 
 // field is where the next word begins, from i on; len(old) when there is none in sight.
@@ -97,23 +101,32 @@ func (s *scene) field(old []byte, i int, oldAt int64) int {
 	return i + int(-at&3)
 }
 
-// operand looks for the 32 bits of an x86-64 instruction that tell where something is, from i on, at most 9 bytes ahead.
+// operand looks for the next operand from i on.
 func (s *scene) operand(old []byte, i int) int {
-	for k := i; k < i+9; k++ {
-		if k+4 > len(old) {
-			return len(old)
+	k, wide := Operand(old, i, [2]uint32{s.lowest, s.highest})
+	s.wide = wide
+	return k
+}
+
+// OperandReach is how far [Operand] looks.
+const OperandReach = 9
+
+// Operand finds the next 32 bits of x86-64 instructions that tell where something is, from i on: as a distance, or, when they lie in
+// the range, as an address. It gives i + OperandReach when there is none nearer, and the end of the code when that is nearer.
+func Operand(code []byte, i int, addresses [2]uint32) (at int, absolute bool) {
+	for k := i; k < i+OperandReach; k++ {
+		if k+4 > len(code) {
+			return len(code), false
 		}
-		if k >= 1 && isOperand(old, k) {
-			s.wide = false
-			return k
+		if k >= 1 && isOperand(code, k) {
+			return k, false
 		}
-		v := uint32(old[k]) | uint32(old[k+1])<<8 | uint32(old[k+2])<<16 | uint32(old[k+3])<<24
-		if v >= 1<<24 && v >= s.lowest && v < s.highest {
-			s.wide = true
-			return k
+		v := uint32(code[k]) | uint32(code[k+1])<<8 | uint32(code[k+2])<<16 | uint32(code[k+3])<<24
+		if v >= addresses[0] && v < addresses[1] {
+			return k, true
 		}
 	}
-	return i + 9
+	return i + OperandReach, false
 }
 
 // isOperand reports whether the four bytes at k are the operand of a call, a jump, or an access relative to the instruction.
@@ -134,4 +147,9 @@ func isOperand(b []byte, k int) bool {
 		}
 	}
 	return false
+}
+
+// Mover tells by the region's pieces where an address of the old file has gone, false for what is none.
+func (r *Region) Mover() func(address uint32) (uint32, bool) {
+	return newScene(r, 0).move
 }
