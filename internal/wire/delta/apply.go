@@ -66,9 +66,6 @@ func (w *walk) run(plan *Plan) error {
 			return err
 		}
 		Tally[0] += w.c.SizeBytes() - before
-		if told != nil {
-			region = told // FIXME
-		}
 		if err := w.region(region); err != nil {
 			return err
 		}

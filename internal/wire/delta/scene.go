@@ -28,7 +28,6 @@ type Span struct{ Offset, SizeBytes int64 }
 type scene struct {
 	oldAt           int64 // where the old file begins
 	nowAt           int64
-	oldSize         int64
 	old, new        []Space
 	code            []Span // of the old file
 	lowest, highest uint32
@@ -44,7 +43,7 @@ type scene struct {
 const fixed = 1 << 30
 
 func newScene(r *Region, nowAt int64) *scene {
-	s := &scene{oldAt: r.OldAt, nowAt: nowAt, oldSize: r.OldSizeBytes, old: r.OldSpaces, new: r.NewSpaces, code: r.Code, bases: r.Bases[:min(len(r.Bases), MaxBases)]}
+	s := &scene{oldAt: r.OldAt, nowAt: nowAt, old: r.OldSpaces, new: r.NewSpaces, code: r.Code, bases: r.Bases[:min(len(r.Bases), MaxBases)]}
 	s.lowest, s.highest = ^uint32(0), 0
 	for _, sp := range s.old {
 		if sp.Address >= fixed {
