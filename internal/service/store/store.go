@@ -53,16 +53,21 @@ type Delta struct {
 
 // Downloads count what machines of a group downloaded of a release. A download counts when a machine reports its end.
 type Downloads struct {
-	App          string `json:"app"`
-	Group        string `json:"group"`
-	Arch         string `json:"arch"`
-	Version      string `json:"version"`
-	Fulls        int64  `json:"fulls"` // of the full payload
-	FullBytes    int64  `json:"full_bytes"`
-	Deltas       int64  `json:"deltas"`
-	DeltaBytes   int64  `json:"delta_bytes"`
-	SavedBytes   int64  `json:"saved_bytes"`   // what the full payload in place of the deltas would have been more
-	FailedDeltas int64  `json:"failed_deltas"` // machines that gave a delta up for the full payload
+	App     string `json:"app"`
+	Group   string `json:"group"`
+	Arch    string `json:"arch"`
+	Version string `json:"version"`
+	Traffic
+}
+
+// Traffic is finished downloads, counted.
+type Traffic struct {
+	Fulls        int64 `json:"fulls"` // of the full payload
+	FullBytes    int64 `json:"full_bytes"`
+	Deltas       int64 `json:"deltas"`
+	DeltaBytes   int64 `json:"delta_bytes"`
+	SavedBytes   int64 `json:"saved_bytes"`   // how much more the full payload in place of the deltas would have been
+	FailedDeltas int64 `json:"failed_deltas"` // deltas that machines gave up for the full payload
 }
 
 // Channel is a name that points at a release for each architecture.

@@ -17,7 +17,7 @@ var downloads = map[string]func(*testing.T, Database){
 func downloaded(group, version string, n int64) store.Downloads {
 	return store.Downloads{
 		App: app, Group: group, Arch: "amd64", Version: version,
-		Fulls: n, FullBytes: n << 40, Deltas: 2 * n, DeltaBytes: 3 * n, SavedBytes: 4 * n, FailedDeltas: 5 * n,
+		Traffic: store.Traffic{Fulls: n, FullBytes: n << 40, Deltas: 2 * n, DeltaBytes: 3 * n, SavedBytes: 4 * n, FailedDeltas: 5 * n},
 	}
 }
 
