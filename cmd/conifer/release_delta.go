@@ -1,12 +1,18 @@
 package main
 
 import (
+	"fmt"
+	"os"
+	"path"
+	"path/filepath"
 	"strconv"
 	"strings"
 
 	"conifer.dev/conifer/internal/fault"
 	"conifer.dev/conifer/internal/service/store"
 	"conifer.dev/conifer/internal/wire/payload"
+	"conifer.dev/conifer/internal/wire/release"
+	"conifer.dev/conifer/internal/wire/trust"
 )
 
 const deltaUsage = "a delta for machines that run FROM, FROM,NAME,SIZE,SHA256 and what they must know (" + payload.FeatureDelta + " unless told): ,FEATURE…; may be repeated"
@@ -29,6 +35,45 @@ func parseDeltas(texts []string) ([]store.Delta, error) {
 			d.Features = []string{payload.FeatureDelta}
 		}
 		deltas = append(deltas, d)
+	}
+	return deltas, nil
+}
+
+// signer is a repository's verified metadata.
+type signer interface {
+	Target(path string) (trust.Target, error)
+}
+
+// publishedDeltas are what the service learns of the deltas to a release of the repository at dir: those that it signs, because machines
+// find no others. One that is not smaller than the full payload is left out, because the service would refuse it.
+func publishedDeltas(dir string, signed signer, r *release.Release) ([]store.Delta, error) {
+	name := path.Join(path.Dir(release.TargetPath(r.App, r.Arch, r.Version)), release.DeltasName)
+	target, err := signed.Target(name)
+	if fault.Is(err, fault.NotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	text, err := os.ReadFile(filepath.Join(dir, filepath.FromSlash(name)))
+	if err != nil {
+		return nil, err
+	}
+	if err := target.Check(text); err != nil {
+		return nil, fmt.Errorf("read %s: %w", name, err)
+	}
+	list, err := release.ParseDeltas(text)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", name, err)
+	}
+	var deltas []store.Delta
+	for _, d := range list.Deltas {
+		if d.SizeBytes >= r.Payload.SizeBytes {
+			continue
+		}
+		deltas = append(deltas, store.Delta{
+			From: d.From, Features: d.Features, File: store.File{Name: d.Name, SizeBytes: d.SizeBytes, SHA256: d.SHA256},
+		})
 	}
 	return deltas, nil
 }
