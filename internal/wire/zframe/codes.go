@@ -1,0 +1,79 @@
+package zframe
+
+import "math/bits"
+
+// span is the numbers a code stands for: from base on, told apart by so many bits.
+type span struct {
+	base uint32
+	bits uint8
+}
+
+// spans makes the spans of codes: the first are one number each, from first on, and then each has so many bits.
+func spans(first uint32, single int, widths ...uint8) []span {
+	var all []span
+	for range single {
+		all = append(all, span{first, 0})
+		first++
+	}
+	for _, w := range widths {
+		all = append(all, span{first, w})
+		first += 1 << w
+	}
+	return all
+}
+
+var (
+	literalSpans = spans(0, 16, 1, 1, 1, 1, 2, 2, 3, 3, 4, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16)
+	matchSpans   = spans(minMatch, 32, 1, 1, 1, 1, 2, 2, 3, 3, 4, 4, 5, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16)
+)
+
+const maxOffsetCode = 31
+
+// smallCodes is the code of each small number.
+func smallCodes(all []span, n uint32) []uint8 {
+	codes := make([]uint8, n)
+	for c, s := range all {
+		for i := s.base; i < min(s.base+1<<s.bits, n); i++ {
+			codes[i] = uint8(c)
+		}
+	}
+	return codes
+}
+
+var (
+	smallLiteral = smallCodes(literalSpans, 64)
+	smallMatch   = smallCodes(matchSpans, 131)
+)
+
+// literalCodeOf is the code of a number of literals.
+func literalCodeOf(n uint32) uint8 {
+	if n < 64 {
+		return smallLiteral[n]
+	}
+	return uint8(bits.Len32(n)) + 18
+}
+
+// matchCodeOf is the code of a match length.
+func matchCodeOf(n uint32) uint8 {
+	if n < 131 {
+		return smallMatch[n]
+	}
+	return uint8(bits.Len32(n-minMatch)) + 35
+}
+
+// codes of a sequence, in the order of the constants.
+func (s Sequence) codes() [3]uint8 {
+	return [3]uint8{literalCodeOf(s.Literals), uint8(bits.Len32(s.Value) - 1), matchCodeOf(s.Match)}
+}
+
+// predefined are the tables of the specification.
+var predefined = [3]*table{
+	newTable(counts{6, []int16{4, 3, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 1, 1, 1, 2, 2, 2, 2, 2, 2, 2, 2, 2, 3, 2, 1, 1, 1, 1, 1, -1, -1, -1, -1}}),
+	newTable(counts{5, []int16{1, 1, 1, 1, 1, 1, 2, 2, 2, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, -1, -1, -1, -1, -1}}),
+	newTable(counts{6, []int16{1, 4, 3, 2, 2, 2, 2, 2, 2, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, -1, -1, -1, -1, -1, -1, -1}}),
+}
+
+var (
+	maxLogs    = [3]int{9, 8, 9}
+	symbolsMax = [3]int{len(literalSpans), maxOffsetCode + 1, len(matchSpans)}
+)

@@ -1,0 +1,171 @@
+package zframe
+
+import "math/bits"
+
+// counts is how the states of a table are divided among symbols: each at least one state, -1 for a symbol rarer than that.
+type counts struct {
+	log  int
+	each []int16
+}
+
+const maxTableLog = 9
+
+// readCounts reads a table description, and returns how many bytes it has.
+func readCounts(data []byte, maxLog, symbols int) (counts, int, error) {
+	in := forward{data: data}
+	c := counts{log: int(in.take(4)) + 5}
+	if c.log > maxLog {
+		return c, 0, corrupt("table has 2^%d states, at most 2^%d are allowed", c.log, maxLog)
+	}
+	left := 1<<c.log + 1
+	for left > 1 {
+		if len(c.each) >= symbols || in.at > 8*len(data) {
+			return c, 0, corrupt("table description does not end")
+		}
+		n := bits.Len(uint(left)) // the value is 0 to left, and the lowest of them take one bit less
+		short := 1<<n - 1 - left
+		value := int(in.peek(n))
+		if low := value & (1<<(n-1) - 1); low < short {
+			value = low
+			in.at += n - 1
+		} else {
+			in.at += n
+			if value >= 1<<(n-1) {
+				value -= short
+			}
+		}
+		c.each = append(c.each, int16(value-1))
+		left -= max(value-1, 1-value)
+		for more := uint32(3); value == 1 && more == 3; {
+			more = in.take(2)
+			c.each = append(c.each, make([]int16, more)...)
+			if len(c.each) > symbols {
+				return c, 0, corrupt("table description has more than %d symbols", symbols)
+			}
+		}
+	}
+	used := (in.at + 7) / 8
+	if left != 1 || used > len(data) {
+		return c, 0, corrupt("table description is not complete")
+	}
+	return c, used, nil
+}
+
+// append writes the table description.
+func (c counts) append(out []byte) []byte {
+	w := bitWriter{out: out}
+	w.put(uint32(c.log-5), 4)
+	left := 1<<c.log + 1
+	for s := 0; left > 1 && s < len(c.each); {
+		n := bits.Len(uint(left))
+		short := 1<<n - 1 - left
+		value := int(c.each[s]) + 1
+		switch {
+		case value < short:
+			w.put(uint32(value), n-1)
+		case value < 1<<(n-1):
+			w.put(uint32(value), n)
+		default:
+			w.put(uint32(value+short), n)
+		}
+		left -= max(value-1, 1-value)
+		s++
+		if value != 1 {
+			continue
+		}
+		zeros := 0
+		for s+zeros < len(c.each) && c.each[s+zeros] == 0 {
+			zeros++
+		}
+		s += zeros
+		for ; zeros >= 3; zeros -= 3 {
+			w.put(3, 2)
+		}
+		w.put(uint32(zeros), 2)
+	}
+	if w.n > 0 {
+		w.out = append(w.out, byte(w.acc))
+	}
+	return w.out
+}
+
+// table is a division as the states themselves: which symbol each has, and which state follows it.
+type table struct {
+	log    int
+	states []state
+	first  []uint16 // where the states of each symbol begin in order
+	order  []uint16 // the states by symbol
+	each   []int16
+}
+
+type state struct {
+	symbol uint8
+	bits   uint8
+	base   uint16
+}
+
+// newTable spreads the states as the format demands.
+func newTable(c counts) *table {
+	size := 1 << c.log
+	t := &table{log: c.log, states: make([]state, size), first: make([]uint16, len(c.each)+1), order: make([]uint16, size), each: c.each}
+	high := size
+	next := make([]int, len(c.each))
+	for s, n := range c.each {
+		next[s] = int(n)
+		if n == -1 {
+			high--
+			t.states[high].symbol = uint8(s)
+			next[s] = 1
+		}
+		t.first[s+1] = t.first[s] + uint16(next[s])
+	}
+	at := 0
+	for s, n := range c.each {
+		for range n {
+			t.states[at].symbol = uint8(s)
+			for again := true; again; again = at >= high {
+				at = (at + size>>1 + size>>3 + 3) & (size - 1)
+			}
+		}
+	}
+	for i := range t.states {
+		st := &t.states[i]
+		x := next[st.symbol]
+		next[st.symbol]++
+		st.bits = uint8(c.log + 1 - bits.Len(uint(x)))
+		st.base = uint16(x<<st.bits - size)
+		count := t.count(st.symbol)
+		t.order[int(t.first[st.symbol])+x-count] = uint16(i)
+	}
+	return t
+}
+
+// oneSymbol is the table of a code that is always the same.
+func oneSymbol(s uint8) *table {
+	t := &table{states: []state{{symbol: s}}, first: make([]uint16, int(s)+2), order: []uint16{0}, each: make([]int16, int(s)+1)}
+	t.first[s+1] = 1
+	t.each[s] = 1
+	return t
+}
+
+// count is how many states a symbol has.
+func (t *table) count(s uint8) int {
+	if int(s)+1 >= len(t.first) {
+		return 0
+	}
+	return int(t.first[s+1] - t.first[s])
+}
+
+// begin is the state an encoder begins in, for what is read last: libzstd takes the first of the symbol.
+func (t *table) begin(s uint8) uint16 { return t.order[t.first[s]] }
+
+// step is the state for the symbol s from which a reader comes to the state after, and the bits that say so.
+func (t *table) step(s uint8, after uint16) (before uint16, value uint32, n int) {
+	count := t.count(s)
+	x := int(after) + 1<<t.log
+	n = t.log + 1 - bits.Len(uint(count))
+	if x>>n < count {
+		n--
+	}
+	return t.order[int(t.first[s])+x>>n-count], uint32(x), n
+}
