@@ -102,7 +102,7 @@ const imageUUID = "c0411fe2-de17-4a00-8000-000000000000"
 
 // writeImage writes the tree as erofs, as plain as the images of releases are.
 func writeImage(ctx context.Context, root, file string) error {
-	_, err := output(command(ctx, "mkfs.erofs", "--quiet", "-T", fmt.Sprint(epoch), "--ignore-mtime", "--all-root",
+	_, err := output(command(ctx, "mkfs.erofs", "--quiet", "-Enoinline_data", "-T", fmt.Sprint(epoch), "--ignore-mtime", "--all-root",
 		"-x", "-1", "-U", imageUUID, file, root))
 	return err
 }

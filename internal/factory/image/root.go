@@ -14,12 +14,13 @@ import (
 )
 
 // makeRoot writes the tree as erofs. It is not compressed: a delta between releases sees the bytes of the files, and a
-// payload is compressed as a whole. One time for all files lets mkfs.erofs use its small inodes.
+// payload is compressed as a whole. No file has its last bytes beside its inode: one that lies in one piece can be made anew from what is
+// compressed in it. One time for all files lets mkfs.erofs use its small inodes.
 func (b *builder) makeRoot(ctx context.Context) error {
 	step := cli.NewProgress(b.progress, "write the root file system", 0)
 	defer step.End()
 	file := filepath.Join(b.out, b.names.root)
-	_, err := b.tools.run(ctx, "mkfs.erofs", "--quiet", "-T", fmt.Sprint(b.tools.epoch), "--ignore-mtime", "--hard-dereference",
+	_, err := b.tools.run(ctx, "mkfs.erofs", "--quiet", "-Enoinline_data", "-T", fmt.Sprint(b.tools.epoch), "--ignore-mtime", "--hard-dereference",
 		"-x", "-1", "-U", derivedUUID("erofs", b.spec.Version), "/out/"+b.names.root, "/build/root")
 	if err != nil {
 		return err
