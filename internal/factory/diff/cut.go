@@ -38,7 +38,7 @@ func (f *finder) regions(all []part) []block {
 			n = max(n, i+1)
 		}
 		last := len(blocks) - 1
-		if last < 0 || exact || blocks[last].Exact || blocks[last].file != p.file {
+		if last < 0 || p.frame != nil || blocks[last].Frame != nil || exact || blocks[last].Exact || blocks[last].file != p.file {
 			blocks = append(blocks, f.block(p, exact))
 			last++
 		}
@@ -48,6 +48,9 @@ func (f *finder) regions(all []part) []block {
 				last++
 			}
 			blocks[last].add(all[i])
+			if p.frame != nil {
+				blocks[last].Region = delta.Region{SizeBytes: p.SizeBytes, Frame: p.frame}
+			}
 		}
 	}
 	return blocks
@@ -120,6 +123,10 @@ func (f *finder) file(node int, offset, size int64) File {
 func small(all []part) []part {
 	var cut []part
 	for _, p := range all {
+		if p.frame != nil {
+			cut = append(cut, p)
+			continue
+		}
 		n := int64(max(math.Ceil(p.cost/(maxOpDataBytes/2)), math.Ceil(float64(p.SizeBytes)/(maxOpBytes/2))))
 		for i := range n {
 			piece, start, end := p, p.SizeBytes*i/n, p.SizeBytes*(i+1)/n

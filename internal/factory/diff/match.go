@@ -28,6 +28,7 @@ type pair struct {
 	same    bool          // both contents are equal, over the full length
 	pieces  []delta.Piece // of the content, from places in the old image
 	program *program.Pair // when both contents are builds of a program
+	frames  []framed      // parts of the content that are made anew from what is compressed in them
 }
 
 const none = -1
@@ -109,8 +110,11 @@ func (f *finder) node(i int) error {
 		if err != nil {
 			return err
 		}
+		p.frames = frames(old, text[:n.SizeBytes], f.old.nodes[p.content])
 		all = Pieces(old, text)
-		if p.program, all = alike(old, text, all); p.program != nil {
+		var r *delta.Region
+		if p.program, r = alike(old, text, all); p.program != nil {
+			all = r.Pieces
 			p.pieces = inImage(f.old.nodes[p.content], all)
 			return nil
 		}
@@ -121,14 +125,15 @@ func (f *finder) node(i int) error {
 }
 
 // alike looks for better pieces where two files are builds of one program: those of what the files mean.
-func alike(old, new []byte, all []delta.Piece) (*program.Pair, []delta.Piece) {
+func alike(old, new []byte, all []delta.Piece) (*program.Pair, *delta.Region) {
+	r := &delta.Region{SizeBytes: int64(len(new)), Pieces: all}
 	pair, ok := program.Open(old, new)
 	if !ok {
-		return nil, all
+		return nil, r
 	}
-	r := &delta.Region{SizeBytes: int64(len(new)), Pieces: all}
 	pair.Region(r)
-	return pair, Pieces(pair.Normal(r))
+	r.Pieces = Pieces(pair.Normal(r))
+	return pair, r
 }
 
 // inImage turns pieces from the content of a node into pieces from where that lies in the image.

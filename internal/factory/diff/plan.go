@@ -15,6 +15,7 @@ type part struct {
 	file  int     // the new node that it holds content of and that changed, or none
 	cost  float64 // an estimate of its data in bytes
 	at    int64   // where in the content of the file it begins
+	frame *delta.Frame
 }
 
 // parts joins the pieces of all nodes in the order of the new image.
@@ -30,11 +31,7 @@ func (f *finder) parts() ([]part, error) {
 			if !p.same && s.SizeBytes >= ownRegionBytes {
 				file = s.node
 			}
-			at := s.at
-			for _, piece := range cutPieces(p.pieces, s.at, s.at+s.SizeBytes) {
-				all = append(all, part{Piece: piece, exact: p.same, file: file, at: at})
-				at += piece.SizeBytes
-			}
+			all = append(all, p.parts(s, file)...)
 		default:
 			all = append(all, part{Piece: delta.Piece{From: gapFrom, SizeBytes: s.SizeBytes}, file: none})
 		}
@@ -44,6 +41,26 @@ func (f *finder) parts() ([]part, error) {
 	}
 	all = join(all)
 	return all, f.estimate(all)
+}
+
+// parts are those of a part of the content of a node.
+func (p *pair) parts(s span, file int) (all []part) {
+	at, end := s.at, s.at+s.SizeBytes
+	add := func(until int64) {
+		for _, piece := range cutPieces(p.pieces, at, until) {
+			all = append(all, part{Piece: piece, exact: p.same, file: file, at: at})
+			at += piece.SizeBytes
+		}
+	}
+	for _, f := range p.frames {
+		if f.at >= at && f.at+f.size <= end {
+			add(f.at)
+			all = append(all, part{Piece: delta.Piece{From: delta.New, SizeBytes: f.size}, file: file, at: at, frame: f.frame})
+			at += f.size
+		}
+	}
+	add(end)
+	return all
 }
 
 // ownRegionBytes is from when on a changed file has a region of its own.
@@ -131,7 +148,7 @@ func join(all []part) []part {
 		if n := len(joined); n > 0 {
 			last := &joined[n-1]
 			goesOn := p.From == last.From+last.SizeBytes && last.From >= 0 || p.From == delta.New && last.From == delta.New
-			if goesOn && p.exact == last.exact && p.file == last.file {
+			if goesOn && p.exact == last.exact && p.file == last.file && p.frame == nil && last.frame == nil {
 				last.SizeBytes += p.SizeBytes
 				continue
 			}
@@ -146,6 +163,7 @@ const (
 	pieceCost  = 3.0
 	changeCost = 0.8 // of a byte that differs from the one it is copied from
 
+	frameShare   = 0.2 // of a byte of a frame
 	programShare = 0.3 // of these, in a program: most differences in it follow from others
 )
 
@@ -155,7 +173,7 @@ func (f *finder) estimate(all []part) error {
 	for i := range all {
 		p := &all[i]
 		p.cost = pieceCost
-		for done := int64(0); done < p.SizeBytes && !p.exact; {
+		for done := int64(0); done < p.SizeBytes && !p.exact && p.frame == nil; {
 			n := min(p.SizeBytes-done, 64<<10)
 			now, err := f.new.read(erofs.Extent{Offset: offset + done, SizeBytes: n})
 			if err != nil {
@@ -176,6 +194,9 @@ func (f *finder) estimate(all []part) error {
 		}
 		if p.file != none && f.pairs[p.file].program != nil {
 			p.cost *= programShare
+		}
+		if p.frame != nil {
+			p.cost = float64(p.SizeBytes) * frameShare
 		}
 		offset += p.SizeBytes
 	}

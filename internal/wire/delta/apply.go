@@ -77,6 +77,9 @@ func (w *walk) run(plan *Plan) error {
 }
 
 func (w *walk) region(r *Region) error {
+	if r.Frame != nil {
+		return w.frame(r)
+	}
 	s := newScene(r, w.pos)
 	for _, piece := range r.Pieces {
 		for done := int64(0); done < piece.SizeBytes; {

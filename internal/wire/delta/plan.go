@@ -17,6 +17,7 @@ type Region struct {
 	SizeBytes int64
 	Exact     bool // all pieces are copies, and equal to what they are copied from
 	Pieces    []Piece
+	Frame     *Frame // instead of pieces
 
 	// Of a program, what is known of the file that it resembles. The file begins at OldAt in the old image; spaces, bases and
 	// code are counted from the beginning of either file.
@@ -49,22 +50,25 @@ type planCoder struct {
 	c                     *entropy.Coder
 	oldSizeBytes, expects int64 // expects is where a piece begins that goes on where the last one ended
 
-	regionSize     *length
-	exact, program entropy.Prob
-	isNew          [2]entropy.Prob // by whether the last was
-	size           [2]*length      // of copies, and of what is new
-	goesOn         [2]entropy.Prob // by whether what is new lies between
-	backwards      entropy.Prob
-	ahead, back    *length
-	count          *entropy.Number
-	place          *entropy.Number
+	regionSize              *length
+	isFrame, exact, program entropy.Prob
+	frameKind               []entropy.Prob
+	frameAt                 *nearby
+	frameSize               *length
+	isNew                   [2]entropy.Prob // by whether the last was
+	size                    [2]*length      // of copies, and of what is new
+	goesOn                  [2]entropy.Prob // by whether what is new lies between
+	from                    *nearby
+	count                   *entropy.Number
+	place                   *entropy.Number
 }
 
 func newPlanCoder(c *entropy.Coder, oldSizeBytes int64) *planCoder {
 	return &planCoder{
 		c: c, oldSizeBytes: oldSizeBytes, regionSize: newLength(), exact: entropy.Even, program: entropy.Even,
 		isNew: [2]entropy.Prob{entropy.Even, entropy.Even}, size: [2]*length{newLength(), newLength()},
-		goesOn: [2]entropy.Prob{entropy.Even, entropy.Even}, backwards: entropy.Even, ahead: newLength(), back: newLength(),
+		goesOn: [2]entropy.Prob{entropy.Even, entropy.Even},
+		from:   newNearby(), isFrame: entropy.Even, frameKind: entropy.Evens(4), frameAt: newNearby(), frameSize: newLength(),
 		count: entropy.NewNumber(), place: entropy.NewNumber(),
 	}
 }
@@ -85,6 +89,22 @@ func (l *length) code(c *entropy.Coder, v int64) int64 {
 	return int64(high<<3|uint64(low)) & (1<<62 - 1)
 }
 
+// nearby codes a place that is likely near another.
+type nearby struct {
+	backwards   entropy.Prob
+	ahead, back *length
+}
+
+func newNearby() *nearby { return &nearby{entropy.Even, newLength(), newLength()} }
+
+func (n *nearby) near(c *entropy.Coder, v, expected int64) int64 {
+	step := v - expected
+	if n.backwards.Code(c, truth(step < 0), planLimit) == 1 {
+		return expected - n.back.code(c, -step)
+	}
+	return expected + n.ahead.code(c, step)
+}
+
 // region codes one region, of which at most left bytes are possible. A reader gives nil.
 func (p *planCoder) region(told *Region, left int64) (*Region, error) {
 	r := &Region{}
@@ -95,6 +115,10 @@ func (p *planCoder) region(told *Region, left int64) (*Region, error) {
 	r.SizeBytes, r.Pieces = p.regionSize.code(p.c, r.SizeBytes), nil
 	if r.SizeBytes < 1 || r.SizeBytes > left {
 		return nil, fault.New(fault.Corrupt, "delta has a region of %d bytes where %d are left", r.SizeBytes, left)
+	}
+	if p.isFrame.Code(p.c, truth(r.Frame != nil), planLimit) == 1 {
+		frame, err := p.frame(r.Frame)
+		return &Region{SizeBytes: r.SizeBytes, Frame: frame}, err
 	}
 	r.Exact = p.exact.Code(p.c, truth(r.Exact), planLimit) == 1
 	if p.program.Code(p.c, truth(r.isProgram()), planLimit) == 1 {
@@ -126,15 +150,12 @@ func (p *planCoder) piece(piece Piece, left int64, exact bool, wasNew int) (Piec
 	if !exact && p.isNew[wasNew].Code(p.c, truth(piece.From == New), planLimit) == 1 {
 		piece = Piece{New, p.size[1].code(p.c, piece.SizeBytes)}
 	} else {
-		step := piece.From - p.expects
-		if p.goesOn[wasNew].Code(p.c, truth(step == 0), planLimit) == 1 {
-			step = 0
-		} else if p.backwards.Code(p.c, truth(step < 0), planLimit) == 1 {
-			step = -p.back.code(p.c, -step)
+		if p.goesOn[wasNew].Code(p.c, truth(piece.From == p.expects), planLimit) == 1 {
+			piece.From = p.expects
 		} else {
-			step = p.ahead.code(p.c, step)
+			piece.From = p.from.near(p.c, piece.From, p.expects)
 		}
-		piece = Piece{p.expects + step, p.size[0].code(p.c, piece.SizeBytes)}
+		piece.SizeBytes = p.size[0].code(p.c, piece.SizeBytes)
 		if piece.From < 0 || piece.From > p.oldSizeBytes || piece.SizeBytes > p.oldSizeBytes-piece.From {
 			return piece, fault.New(fault.Corrupt, "delta copies %d bytes from %d of an old image of %d", piece.SizeBytes, piece.From, p.oldSizeBytes)
 		}
