@@ -28,11 +28,11 @@ const (
 	headerSizeBytes  = 10
 	trailerSizeBytes = 8
 
-	magic       = "\x1f\x8b\x08" // gzip, compressed by deflate
-	flagName    = 8
-	systemUnix  = 3
-	effortMost  = 2 // of level 9
-	effortLeast = 4 // of level 1
+	magic        = "\x1f\x8b\x08" // gzip, compressed by deflate
+	flagName     = 8
+	systemUnix   = 3
+	speedSlowest = 2 // of level 9
+	speedFastest = 4 // of level 1
 
 	nameLimitBytes = 255 // as long as a file's name may be
 )
@@ -40,13 +40,13 @@ const (
 // usualLevel is the level of gzip when nobody says another.
 const usualLevel = 6
 
-// effort is the field that tells the levels 1 and 9.
-func (h Header) effort() byte {
+// speed is the field XFL, which tells the levels 1 and 9.
+func (h Header) speed() byte {
 	switch h.Level {
 	case 1:
-		return effortLeast
+		return speedFastest
 	case 9:
-		return effortMost
+		return speedSlowest
 	}
 	return 0
 }
@@ -72,7 +72,7 @@ func (h Header) append(b []byte) []byte {
 	}
 	b = append(append(b, magic...), flags)
 	b = binary.LittleEndian.AppendUint32(b, h.ModTime)
-	b = append(b, h.effort(), systemUnix)
+	b = append(b, h.speed(), systemUnix)
 	if h.Name != "" {
 		b = append(append(b, h.Name...), 0)
 	}

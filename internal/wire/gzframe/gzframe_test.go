@@ -2,6 +2,7 @@ package gzframe
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"fmt"
 	"io"
 	"os"
@@ -127,6 +128,23 @@ func fibonacci() []byte {
 		b[i], b[j] = b[j], b[i]
 	}
 	return b
+}
+
+// The vectors of docs/protocol/gzframe.md, for who has no gzip at hand.
+func TestVectors(t *testing.T) {
+	var plain bytes.Buffer
+	for i := range 50_000 {
+		fmt.Fprintln(&plain, i*i)
+	}
+	for level, want := range map[int]string{
+		1: "03db3c2a559683bc5cbf28078ab2730dd0915de68f668d8e33234dd50c38aa94",
+		6: "1c8fee31ce8020b9d4f83b0e4dbdb0645188f6cf09391be5899248b4ac405e40",
+		9: "e89e495a0eb693cd81fedc6b2183f7be0d417d79e7e9c1f22ec39dc79b4229ef",
+	} {
+		if got := fmt.Sprintf("%x", sha256.Sum256(compress(t, plain.Bytes(), Header{Level: level}))); got != want {
+			t.Errorf("level %d: digest is %s, want %s", level, got, want)
+		}
+	}
 }
 
 // Each level makes of each content what the program makes of it. The ends of the window are the same at all lazy levels, so that two
@@ -260,7 +278,7 @@ func TestRefused(t *testing.T) {
 		{"empty", nil, fault.Corrupt},
 		{"not gzip", with(1, 0), fault.Corrupt},
 		{"comment", with(3, 0x18), fault.Unsupported},
-		{"effort", with(8, 3), fault.Unsupported},
+		{"speed", with(8, 3), fault.Unsupported},
 		{"system", with(9, 255), fault.Unsupported},
 		{"no name", with(10, 0), fault.Unsupported},
 		{"long name", append(bytes.Clone(file[:10]), bytes.Repeat([]byte("a"), 300)...), fault.Unsupported},

@@ -47,19 +47,19 @@ func (z *Reader) header() error {
 	if string(b[:len(magic)]) != magic {
 		return fault.New(fault.Corrupt, "file does not begin as gzip files do")
 	}
-	flags, effort, system := b[3], b[8], b[9]
+	flags, speed, system := b[3], b[8], b[9]
 	if flags&^flagName != 0 || system != systemUnix {
 		return fault.New(fault.Unsupported, "gzip header has flags %#x and system %d, want at most a name, and %d", flags, system, systemUnix)
 	}
 	z.Header = Header{Level: usualLevel, ModTime: binary.LittleEndian.Uint32(b[4:])}
-	switch effort {
+	switch speed {
 	case 0:
-	case effortLeast:
+	case speedFastest:
 		z.Header.Level = 1
-	case effortMost:
+	case speedSlowest:
 		z.Header.Level = 9
 	default:
-		return fault.New(fault.Unsupported, "gzip header has effort %d", effort)
+		return fault.New(fault.Unsupported, "gzip header has speed %d", speed)
 	}
 	if flags == flagName {
 		return z.name()
