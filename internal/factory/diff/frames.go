@@ -26,7 +26,53 @@ func frames(old, new []byte, at erofs.Node) []framed {
 	if bytes.HasPrefix(new, []byte("\x1f\x8b")) {
 		return gzipped(old, new, at)
 	}
-	return nil
+	return zstds(old, new, at)
+}
+
+// zstdMagic begins a Zstandard frame.
+var zstdMagic = []byte{0x28, 0xb5, 0x2f, 0xfd}
+
+// zstds finds the Zstandard frames in a file, and takes those of the old one in the same order for what they are made of.
+func zstds(old, new []byte, at erofs.Node) (all []framed) {
+	before := zstdFrames(old)
+	for i, now := range zstdFrames(new) {
+		f := &delta.Frame{Kind: delta.Zstd}
+		var was []byte
+		if i < len(before) {
+			was = before[i].plain
+			f.OldAt, f.OldSizeBytes = at.Content[0].Offset+before[i].at, before[i].size
+		}
+		_, r := alike(was, now.plain, Pieces(was, now.plain))
+		f.Content = *r
+		all = append(all, framed{now.at, now.size, f})
+	}
+	return all
+}
+
+// compressed is a frame in a file, and what is compressed in it.
+type compressed struct {
+	at, size int64
+	plain    []byte
+}
+
+// minZstdBytes is from when on a Zstandard frame is worth its own region.
+const minZstdBytes = 16 << 10
+
+func zstdFrames(file []byte) (all []compressed) {
+	for at := 0; ; {
+		next := bytes.Index(file[at:], zstdMagic)
+		if next < 0 {
+			return all
+		}
+		at += next
+		size, plain, ok := delta.Restorable(file[at:])
+		if !ok || size < minZstdBytes {
+			at++
+			continue
+		}
+		all = append(all, compressed{int64(at), size, plain})
+		at += int(size)
+	}
 }
 
 // gzipped takes the whole of a gzip file.

@@ -16,6 +16,8 @@ type content struct {
 	limit int64
 	cache [cachedPages]cached
 	spare []byte
+
+	copying [4096]byte
 }
 
 const (
@@ -105,6 +107,22 @@ func (c *content) ReadAt(b []byte, offset int64) (int, error) {
 		done += copy(b[done:], c.page(offset+int64(done)))
 	}
 	return done, nil
+}
+
+// flat gives all bytes in one piece and forgets them. Pages of zeros are never touched, so that they take no memory.
+func (c *content) flat() []byte {
+	b := make([]byte, c.sizeBytes())
+	for n := range c.pages {
+		if c.pages[n] != nil {
+			if _, err := s2.Decode(b[n*pageSizeBytes:][:pageSizeBytes], c.pages[n]); err != nil {
+				panic("delta: a page that was compressed here does not decompress") // memory is broken
+			}
+			c.pages[n] = nil
+		}
+	}
+	copy(b[len(c.pages)*pageSizeBytes:], c.tail)
+	*c = content{}
+	return b
 }
 
 // memoryBytes is what the pages take.

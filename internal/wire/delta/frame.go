@@ -1,11 +1,14 @@
 package delta
 
 import (
+	"bufio"
 	"io"
+	"sort"
 
 	"conifer.dev/conifer/internal/fault"
 	"conifer.dev/conifer/internal/wire/entropy"
 	"conifer.dev/conifer/internal/wire/gzframe"
+	"conifer.dev/conifer/internal/wire/zframe"
 )
 
 // Frame is what a region holds when it is the compressed form of some content. Two versions of it have nothing in common, so the delta
@@ -103,8 +106,10 @@ func (w *walk) frame(r *Region) error {
 	if err := inner.region(&f.Content); err != nil {
 		return err
 	}
+	inner.old = nil
 	out := &exactly{w: w.out, left: r.SizeBytes}
-	if err := w.pack(f, old, made, out); err != nil {
+	old = nil // what is packed needs the room
+	if err := w.pack(f, made, out); err != nil {
 		return err
 	}
 	if out.left != 0 {
@@ -120,21 +125,137 @@ func (w *walk) unpack(kind FrameKind, in io.Reader, sizeBytes int64) (*content, 
 	if sizeBytes == 0 {
 		return c, nil
 	}
-	if kind == Gzip {
-		z, err := gzframe.NewReader(in, MaxContentBytes)
-		if err != nil {
-			return nil, err
-		}
-		_, err = io.Copy(c, z)
-		return c, err
+	if kind == Zstd {
+		return c, unpackZstd(c, in)
 	}
-	return nil, fault.New(fault.Corrupt, "delta has a frame of the unknown kind %d", kind)
+	z, err := gzframe.NewReader(in, MaxContentBytes)
+	if err != nil {
+		return nil, err
+	}
+	_, err = io.Copy(c, z)
+	return c, err
 }
 
-// pack makes a frame of its content. A writer throws it away, having found out before that it comes out right.
-func (w *walk) pack(f *Frame, _, made *content, out io.Writer) error {
-	return gzframe.Compress(out, io.NewSectionReader(made, 0, made.sizeBytes()), f.Gzip)
+// unpackZstd carries out the sequences of a frame.
+func unpackZstd(c *content, in io.Reader) error {
+	r, err := zframe.NewReader(bufio.NewReaderSize(in, bufferSizeBytes), MaxContentBytes)
+	if err != nil {
+		return err
+	}
+	distances := zframe.Initial
+	for {
+		b, err := r.Next()
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if err := c.block(b, &distances); err != nil {
+			return err
+		}
+	}
 }
+
+// block adds the content of a block.
+func (c *content) block(b *zframe.Block, distances *zframe.Distances) error {
+	if b.Kind == zframe.RLE {
+		return c.repeat(b.Literals, b.Size)
+	}
+	literals := b.Literals
+	for _, s := range b.Sequences {
+		if _, err := c.Write(literals[:s.Literals]); err != nil {
+			return err
+		}
+		literals = literals[s.Literals:]
+		if err := c.match(int64(distances.Take(s)), int64(s.Match)); err != nil {
+			return err
+		}
+	}
+	_, err := c.Write(literals)
+	return err
+}
+
+func (c *content) repeat(b []byte, n int) error {
+	for range n {
+		if _, err := c.Write(b[:1]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// match adds n bytes again that were added so far before.
+func (c *content) match(distance, n int64) error {
+	if distance < 1 || distance > c.sizeBytes() {
+		return fault.New(fault.Corrupt, "frame copies from %d bytes before byte %d", distance, c.sizeBytes())
+	}
+	for n > 0 {
+		part := min(n, distance, int64(len(c.copying)))
+		b := c.copying[:part]
+		if _, err := c.ReadAt(b, c.sizeBytes()-distance); err != nil {
+			return err
+		}
+		if _, err := c.Write(b); err != nil {
+			return err
+		}
+		n -= part
+	}
+	return nil
+}
+
+// pack makes a frame of its content. A writer of data throws a gzip file away, having found out before that it comes out right; of a
+// Zstandard frame it tells what the content does not.
+func (w *walk) pack(f *Frame, made *content, out *exactly) error {
+	if f.Kind == Gzip {
+		return gzframe.Compress(out, io.NewSectionReader(made, 0, made.sizeBytes()), f.Gzip)
+	}
+	r := &zframe.Reparse{Content: made.flat(), Out: out, Align: newAlign(&f.Content)}
+	var err error
+	if f.OldSizeBytes > 0 {
+		old := io.NewSectionReader(w.old, f.OldAt, f.OldSizeBytes)
+		if r.Old, err = zframe.NewReader(bufio.NewReaderSize(old, bufferSizeBytes), MaxContentBytes); err != nil {
+			return err
+		}
+	}
+	if w.in != nil {
+		if r.Frame, err = zframe.NewReader(io.NewSectionReader(w.in, w.pos, out.left), MaxContentBytes); err != nil {
+			return err
+		}
+		out.left = 0
+	}
+	return r.Code(w.c)
+}
+
+// align says by the pieces of a content which places belong together.
+type align struct {
+	moves
+	pieces []moved // by where they go
+}
+
+func newAlign(r *Region) *align {
+	a := &align{moves: newMoves(r.Pieces, 0)}
+	at := int64(0)
+	for _, p := range r.Pieces {
+		if p.From != New {
+			a.pieces = append(a.pieces, moved{p.From, p.SizeBytes, at})
+		}
+		at += p.SizeBytes
+	}
+	return a
+}
+
+// ToOld implements zframe.Align.
+func (a *align) ToOld(at int64) (int64, bool) {
+	i := sort.Search(len(a.pieces), func(i int) bool { return a.pieces[i].to > at }) - 1
+	if i < 0 || at >= a.pieces[i].to+a.pieces[i].size {
+		return 0, false
+	}
+	return a.pieces[i].from + at - a.pieces[i].to, true
+}
+
+// ToNew implements zframe.Align.
+func (a *align) ToNew(old int64) (int64, bool) { return a.moves.at(old) }
 
 // endless is an old content of which nobody knew how long it is.
 type endless struct{ *content }
