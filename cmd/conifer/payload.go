@@ -118,7 +118,7 @@ func (c *command) payloadVerify() *cobra.Command {
 		Args:  takes("the payload"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			count, end := c.step("verify "+args[0], 0)
-			m, sums, err := pack.Verify(cmd.Context(), args[0], count)
+			m, sums, err := pack.Verify(cmd.Context(), args[0], nil, count)
 			end()
 			if err != nil {
 				return err

@@ -237,7 +237,7 @@ func TestVerifyFindsEveryDamage(t *testing.T) {
 		if err := os.WriteFile(path, b, 0o644); err != nil {
 			t.Fatal(err)
 		}
-		_, _, err := Verify(t.Context(), path, func(int64) {})
+		_, _, err := Verify(t.Context(), path, nil, func(int64) {})
 		if !fault.Is(err, fault.Corrupt) || !strings.Contains(err.Error(), message) {
 			t.Errorf("want %q, got %v", message, err)
 		}

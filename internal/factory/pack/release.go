@@ -109,7 +109,7 @@ func fill(ctx context.Context, dir string, image *Image, r *release.Release, o O
 
 // prove decodes the payload that was just written, and compares every target with its artifact.
 func prove(ctx context.Context, file string, r *release.Release, count func(int64)) error {
-	_, sums, err := Verify(ctx, file, count)
+	_, sums, err := Verify(ctx, file, nil, count)
 	if err != nil {
 		return err
 	}
