@@ -21,7 +21,8 @@ const RootSizeBytes = 3<<20 + 8192
 func Write(dir, version string) error {
 	hash := sha256.Sum256([]byte("root hash of " + version))
 	root := Root(version)
-	uki := append(Noise("uki "+version, 200_000), "quiet roothash="+hex.EncodeToString(hash[:])+" gpt\x00"...)
+	uki := append(Noise("uki", 190_000), Noise("uki "+version, 10_000)...)
+	uki = append(uki, "quiet roothash="+hex.EncodeToString(hash[:])+" gpt\x00"...)
 	text, err := json.MarshalIndent(map[string]any{
 		"version": version, "arch": "amd64", "created": "2026-02-01T00:00:00Z", "built_by": "imagetest",
 		"root": map[string]any{"hash": hex.EncodeToString(hash[:]), "salt": "00ff", "size_bytes": len(root)},
@@ -50,9 +51,13 @@ func Write(dir, version string) error {
 	return nil
 }
 
-// Root is the root of a version: noise, zeros, and text that shrinks.
+// Root is the root of a version: noise, zeros, and text that shrinks. All versions have the noise in common, but for some bytes of
+// it and the end.
 func Root(version string) []byte {
-	b := Noise("root "+version, 1<<20)
+	b := Noise("root", 1<<20)
+	for i, changed := range Noise("root "+version, 100) {
+		b[(i*7919+int(changed)*101)%len(b)] ^= changed
+	}
 	b = append(b, make([]byte, 1<<20)...)
 	b = append(b, bytes.Repeat([]byte("conifer "), 1<<20/8)...)
 	return append(b, Noise("tail "+version, RootSizeBytes-3<<20)...)

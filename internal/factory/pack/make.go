@@ -33,7 +33,7 @@ type Options struct {
 	App, Arch, Version string
 	Level              zstd.EncoderLevel // zero: SpeedBestCompression
 	Workers            int               // zero: one for each processor
-	Count              func(bytes int64) // called with what was read; may be nil
+	Count              func(bytes int64) // called with what was read, from several goroutines; may be nil
 }
 
 func (o Options) withDefaults() Options {

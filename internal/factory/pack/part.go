@@ -1,0 +1,159 @@
+package pack
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"io"
+	"slices"
+
+	"golang.org/x/sync/errgroup"
+
+	"conifer.dev/conifer/internal/wire/delta"
+	"conifer.dev/conifer/internal/wire/payload"
+)
+
+// part is a piece of a target that may become one operation of kind delta.
+type part struct {
+	plan   *delta.Plan
+	offset int64 // in the target
+	data   []byte
+	sha256 string // of what it writes
+}
+
+// encodePlans writes the plans of a target as deltas, several at a time. A plan whose data are more than an operation may
+// have becomes several parts.
+func encodePlans(ctx context.Context, plans []*delta.Plan, old, now io.ReaderAt, o Options) ([]*part, error) {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(o.Workers)
+	made := make([][]*part, len(plans))
+	offset := int64(0)
+	for i, plan := range plans {
+		p := &part{plan: plan, offset: offset}
+		offset += plan.SizeBytes
+		group.Go(func() (err error) {
+			r := &progressReader{ctx: ctx, r: now, base: p.offset, count: o.Count}
+			made[i], err = p.encode(old, r, payload.MaxDeltaDataSizeBytes)
+			r.end(p.offset + p.plan.SizeBytes)
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	return slices.Concat(made...), nil
+}
+
+// encode writes the part, cut into as many as the limit of their data needs.
+func (p *part) encode(old, now io.ReaderAt, limitBytes int) ([]*part, error) {
+	section := io.NewSectionReader(now, p.offset, p.plan.SizeBytes)
+	data, err := delta.Write(p.plan, old, section)
+	if err != nil {
+		return nil, err
+	}
+	if len(data) <= limitBytes {
+		p.data = data
+		p.sha256, err = digestOf(section)
+		return []*part{p}, err
+	}
+	var parts []*part
+	offset := p.offset
+	// A little more than would do if all parts were alike, because they are not.
+	pieces := int64(len(data)/(limitBytes*3/4)) + 1
+	for _, plan := range cutPlan(p.plan, (p.plan.SizeBytes+pieces-1)/pieces) {
+		one := &part{plan: plan, offset: offset}
+		offset += plan.SizeBytes
+		made, err := one.encode(old, now, limitBytes)
+		if err != nil {
+			return nil, err
+		}
+		parts = append(parts, made...)
+	}
+	return parts, nil
+}
+
+func digestOf(r *io.SectionReader) (string, error) {
+	if _, err := r.Seek(0, io.SeekStart); err != nil {
+		return "", err
+	}
+	sum := sha256.New()
+	if _, err := io.Copy(sum, r); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(sum.Sum(nil)), nil
+}
+
+// cutPlan cuts a plan into plans that each write sizeBytes, the last one the rest. Regions and pieces are cut where the
+// bytes end.
+func cutPlan(plan *delta.Plan, sizeBytes int64) []*delta.Plan {
+	c := &cutter{oldSizeBytes: plan.OldSizeBytes, sizeBytes: sizeBytes}
+	for i := range plan.Regions {
+		c.begin = &plan.Regions[i]
+		for _, piece := range plan.Regions[i].Pieces {
+			c.piece(&plan.Regions[i], piece)
+		}
+	}
+	return c.plans
+}
+
+// cutter fills plans one after the other.
+type cutter struct {
+	oldSizeBytes, sizeBytes int64
+	plans                   []*delta.Plan
+	begin                   *delta.Region // the region that the next piece begins, or nil
+}
+
+func (c *cutter) piece(of *delta.Region, piece delta.Piece) {
+	for piece.SizeBytes > 0 {
+		if n := len(c.plans); n == 0 || c.plans[n-1].SizeBytes == c.sizeBytes {
+			c.plans = append(c.plans, &delta.Plan{OldSizeBytes: c.oldSizeBytes})
+			c.begin = of
+		}
+		last := c.plans[len(c.plans)-1]
+		first := piece
+		first.SizeBytes = min(piece.SizeBytes, c.sizeBytes-last.SizeBytes)
+		c.add(last, first)
+		piece.SizeBytes -= first.SizeBytes
+		if piece.From != delta.New {
+			piece.From += first.SizeBytes
+		}
+	}
+}
+
+func (c *cutter) add(plan *delta.Plan, piece delta.Piece) {
+	if c.begin != nil {
+		region := *c.begin
+		region.SizeBytes, region.Pieces = 0, nil
+		plan.Regions = append(plan.Regions, region)
+		c.begin = nil
+	}
+	region := &plan.Regions[len(plan.Regions)-1]
+	region.Pieces = append(region.Pieces, piece)
+	region.SizeBytes += piece.SizeBytes
+	plan.SizeBytes += piece.SizeBytes
+}
+
+// progressReader tells how far a target was read, however often the reading goes back.
+type progressReader struct {
+	ctx   context.Context
+	r     io.ReaderAt
+	base  int64 // everything before it is counted
+	count func(int64)
+}
+
+func (p *progressReader) ReadAt(b []byte, offset int64) (int, error) {
+	if err := p.ctx.Err(); err != nil {
+		return 0, err
+	}
+	n, err := p.r.ReadAt(b, offset)
+	p.end(offset + int64(n))
+	return n, err
+}
+
+// end counts everything up to offset.
+func (p *progressReader) end(offset int64) {
+	if offset > p.base {
+		p.count(offset - p.base)
+		p.base = offset
+	}
+}
