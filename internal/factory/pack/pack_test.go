@@ -20,6 +20,8 @@ import (
 
 var created = time.Unix(1_700_000_000, 5).UTC()
 
+var fast = DeltaOptions{Options: Options{Level: zstd.SpeedFastest}}
+
 func quiet(string, int64) (func(int64), func()) { return func(int64) {}, func() {} }
 
 // image makes a small image folder of version 1.1.0.
@@ -34,7 +36,7 @@ func image(t *testing.T) string {
 
 func TestCreateReleaseMakesAWholeFolder(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "releases", "1.1.0")
-	made, err := CreateRelease(t.Context(), image(t), out, created, Options{}, quiet)
+	made, err := CreateRelease(t.Context(), image(t), out, nil, created, DeltaOptions{}, quiet)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,7 +87,7 @@ func TestCreatedIsTheImagesUnlessGiven(t *testing.T) {
 
 func TestPayloadHoldsEveryKindAndDecodes(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "r")
-	r, err := CreateRelease(t.Context(), image(t), out, created, Options{}, quiet)
+	r, err := CreateRelease(t.Context(), image(t), out, nil, created, DeltaOptions{}, quiet)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -202,7 +204,7 @@ func TestCreateReleaseRefuses(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			dir, out := image(t), filepath.Join(t.TempDir(), "r")
 			c.change(t, dir)
-			_, err := CreateRelease(t.Context(), dir, out, created, Options{Level: zstd.SpeedFastest}, quiet)
+			_, err := CreateRelease(t.Context(), dir, out, nil, created, fast, quiet)
 			if !fault.Is(err, c.kind) || !strings.Contains(err.Error(), c.message) {
 				t.Errorf("got %v (%v)", err, fault.KindOf(err))
 			}
@@ -211,14 +213,14 @@ func TestCreateReleaseRefuses(t *testing.T) {
 			}
 		})
 	}
-	if _, err := CreateRelease(t.Context(), image(t), t.TempDir(), created, Options{}, quiet); !fault.Is(err, fault.Conflict) {
+	if _, err := CreateRelease(t.Context(), image(t), t.TempDir(), nil, created, DeltaOptions{}, quiet); !fault.Is(err, fault.Conflict) {
 		t.Errorf("a folder that exists: got %v", err)
 	}
 }
 
 func TestVerifyFindsEveryDamage(t *testing.T) {
 	dir := t.TempDir()
-	if _, err := CreateRelease(t.Context(), image(t), dir+"/r", created, Options{Level: zstd.SpeedFastest}, quiet); err != nil {
+	if _, err := CreateRelease(t.Context(), image(t), dir+"/r", nil, created, fast, quiet); err != nil {
 		t.Fatal(err)
 	}
 	good, err := os.ReadFile(filepath.Join(dir, "r", PayloadFileName))

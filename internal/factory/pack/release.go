@@ -28,10 +28,10 @@ const (
 // Step starts the showing of one step of totalBytes; it returns how to count them and how to end.
 type Step func(name string, totalBytes int64) (count func(bytes int64), end func())
 
-// CreateRelease makes the folder out from the image folder dir. The folder appears only when it is whole, and a folder
-// that exists is left alone. Application, architecture and version are the image's, and so is the time of creation
+// CreateRelease makes the folder out from the image folder dir, with deltas from the release folders olds. The folder appears
+// only when it is whole, and a folder that exists is left alone. Application, architecture and version are the image's, and so is the time of creation
 // when created is zero, so that equal images give equal releases.
-func CreateRelease(ctx context.Context, dir, out string, created time.Time, o Options, step Step) (_ *release.Release, err error) {
+func CreateRelease(ctx context.Context, dir, out string, olds []string, created time.Time, o DeltaOptions, step Step) (_ *release.Release, err error) {
 	if _, err := os.Lstat(out); !errors.Is(err, fs.ErrNotExist) {
 		return nil, fault.New(fault.Conflict, "%s exists already", out).WithHint("Remove it, or choose another folder.")
 	}
@@ -48,7 +48,10 @@ func CreateRelease(ctx context.Context, dir, out string, created time.Time, o Op
 	}
 	defer os.RemoveAll(aside)
 	r := image.release(created)
-	if err := fill(ctx, aside, image, r, o, step); err != nil {
+	if err := fill(ctx, aside, image, r, o.Options, step); err != nil {
+		return nil, fmt.Errorf("create release %s: %w", r.Version, err)
+	}
+	if _, err := AddDeltas(ctx, aside, olds, o, step); err != nil {
 		return nil, fmt.Errorf("create release %s: %w", r.Version, err)
 	}
 	if err := os.Chmod(aside, 0o755); err != nil {

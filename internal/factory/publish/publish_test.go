@@ -62,7 +62,7 @@ func (w *workshop) release(version string, second int64) string {
 		w.Fatal(err)
 	}
 	out := filepath.Join(dir, "release")
-	if _, err := pack.CreateRelease(w.Context(), filepath.Join(dir, "image"), out, time.Unix(second, 0), pack.Options{Level: zstd.SpeedFastest}, quiet); err != nil {
+	if _, err := pack.CreateRelease(w.Context(), filepath.Join(dir, "image"), out, nil, time.Unix(second, 0), pack.DeltaOptions{Options: pack.Options{Level: zstd.SpeedFastest}}, quiet); err != nil {
 		w.Fatal(err)
 	}
 	return out
