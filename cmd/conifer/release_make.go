@@ -92,7 +92,7 @@ func (c *command) releasePublish() *cobra.Command {
 			"With --upload, what the service lacks is sent to it, and the release is registered there; no channel\n"+
 			"points at it yet. Publishing a release twice changes nothing; another release of a published version is refused.",
 		takes("the release folder"), func(ctx context.Context, r *publish.Repository, args []string) error {
-			p, err := r.Publish(ctx, args[0], downgradeFrom, c.step)
+			p, err := r.Publish(ctx, args[0], publish.Order{DowngradeFrom: downgradeFrom}, c.step)
 			if err != nil {
 				return err
 			}

@@ -50,7 +50,7 @@ func checkSums(t *testing.T, dir string) int {
 // froms lists what the deltas of a folder are from.
 func froms(t *testing.T, dir string) []string {
 	t.Helper()
-	r, err := ReadRelease(dir)
+	r, _, err := ReadRelease(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,7 +71,7 @@ func TestAReleaseCarriesDeltas(t *testing.T) {
 	if diff := cmp.Diff([]string{"1.0.0", "1.1.0"}, froms(t, dir)); diff != "" {
 		t.Fatal(diff)
 	}
-	r, err := ReadRelease(dir)
+	r, _, err := ReadRelease(dir)
 	if err != nil {
 		t.Fatal(err)
 	}

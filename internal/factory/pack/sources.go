@@ -37,21 +37,22 @@ func OpenSubject(path string) (*Subject, error) {
 	return s, err
 }
 
-// ReadRelease reads the release.json of a release folder.
-func ReadRelease(dir string) (*release.Release, error) {
+// ReadRelease reads the release.json of a release folder, and returns its text too.
+func ReadRelease(dir string) (*release.Release, []byte, error) {
 	text, err := os.ReadFile(filepath.Join(dir, release.FileName))
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fault.New(fault.NotFound, "%s is no release folder: it has no %s", dir, release.FileName).
+		return nil, nil, fault.New(fault.NotFound, "%s is no release folder: it has no %s", dir, release.FileName).
 			WithHint("Make one with `conifer release create`.")
 	}
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return release.Parse(text)
+	r, err := release.Parse(text)
+	return r, text, err
 }
 
 func openReleaseSubject(dir string) (*Subject, error) {
-	r, err := ReadRelease(dir)
+	r, _, err := ReadRelease(dir)
 	if err != nil {
 		return nil, err
 	}
