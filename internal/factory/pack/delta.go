@@ -7,28 +7,31 @@ import (
 	"os"
 	"path/filepath"
 
+	"conifer.dev/conifer/internal/factory/diff"
 	"conifer.dev/conifer/internal/fault"
-	"conifer.dev/conifer/internal/wire/delta"
 	"conifer.dev/conifer/internal/wire/payload"
 	"conifer.dev/conifer/internal/wire/release"
 )
-
-// Finder finds how a target is made of the old one. The outputs of the plans follow each other, and together are the new
-// target; each becomes one operation.
-type Finder func(ctx context.Context, old, new *io.SectionReader) ([]*delta.Plan, error)
 
 // DeltaOptions steer the making of deltas.
 type DeltaOptions struct {
 	Options
 	From string // the version of the old sources
-	Find Finder
+
+	find finder // nil: diff.Find
 }
+
+// finder finds how a target is made of the old one, as diff.Find does.
+type finder func(ctx context.Context, old, new diff.Image, o diff.Options) ([]diff.Op, error)
 
 // MakeDelta writes to the file out the payload that makes the new sources of the old ones, and returns what deltas.json says of
 // it. A source without an old one of its target is packed as in a full payload, and so is a part whose delta saves little or nothing.
 // The payload appears when it was applied to the old sources and gave the new ones, bit for bit.
 func MakeDelta(ctx context.Context, old, new []Source, out string, o DeltaOptions) (_ *release.Delta, err error) {
 	o.Options = o.Options.withDefaults()
+	if o.find == nil {
+		o.find = diff.Find
+	}
 	aside, err := os.MkdirTemp(filepath.Dir(out), ".delta-*")
 	if err != nil {
 		return nil, fmt.Errorf("make delta: %w", err)
@@ -65,6 +68,11 @@ func MakeDelta(ctx context.Context, old, new []Source, out string, o DeltaOption
 	if err := os.Rename(unproven, out); err != nil {
 		return nil, err
 	}
+	if o.Report {
+		if err := writeReport(out, made, o.Options, o.From, w.costs); err != nil {
+			return nil, err
+		}
+	}
 	return &release.Delta{From: o.From, Features: m.Features, Payload: *made}, SyncFolder(filepath.Dir(out))
 }
 
@@ -79,13 +87,14 @@ func pathOf(sources []Source, target string) string {
 
 // deltaWriter collects the data of a delta payload.
 type deltaWriter struct {
-	o    DeltaOptions
-	data *os.File
+	o     DeltaOptions
+	data  *os.File
+	costs []costs // by target
 }
 
 func newDeltaWriter(dir string, o DeltaOptions) (*deltaWriter, error) {
 	data, err := os.Create(filepath.Join(dir, "data"))
-	return &deltaWriter{o, data}, err
+	return &deltaWriter{o: o, data: data}, err
 }
 
 func (w *deltaWriter) close() { w.data.Close() }
@@ -93,7 +102,11 @@ func (w *deltaWriter) close() { w.data.Close() }
 // target appends the data of one target.
 func (w *deltaWriter) target(ctx context.Context, s Source, oldPath string) (*payload.Target, error) {
 	if oldPath == "" {
-		return compress(ctx, s, w.data, w.o.Options)
+		t, err := compress(ctx, s, w.data, w.o.Options)
+		if err == nil {
+			w.costs = append(w.costs, costs{Source: s, parts: costsOf(t.Ops, 0)})
+		}
+		return t, err
 	}
 	old, err := openSection(oldPath)
 	if err != nil {
@@ -105,17 +118,18 @@ func (w *deltaWriter) target(ctx context.Context, s Source, oldPath string) (*pa
 		return nil, err
 	}
 	defer now.Close()
-	plans, err := w.o.Find(ctx, old.SectionReader, now.SectionReader)
+	found, err := w.o.find(ctx, old.image(), now.image(), diff.Options{Workers: w.o.Workers, Progress: w.o.Count})
 	if err != nil {
 		return nil, err
 	}
-	if err := checkPlans(plans, old.Size(), now.Size()); err != nil {
+	if err := checkPlans(found, old.Size(), now.Size()); err != nil {
 		return nil, err
 	}
-	parts, err := encodePlans(ctx, plans, old, now, w.o.Options)
+	parts, err := encodeAllParts(ctx, found, old, now, w.o.Options)
 	if err != nil {
 		return nil, err
 	}
+	w.costs = append(w.costs, costs{Source: s, old: oldNames(found)})
 	t := &payload.Target{Name: s.Target, SizeBytes: now.Size()}
 	for _, p := range parts {
 		ops, err := w.part(ctx, p, now)
@@ -127,10 +141,25 @@ func (w *deltaWriter) target(ctx context.Context, s Source, oldPath string) (*pa
 	return t, nil
 }
 
+// oldNames says which file each changed one is made from.
+func oldNames(found []diff.Op) map[string]string {
+	names := map[string]string{}
+	for _, op := range found {
+		for _, f := range op.Files {
+			names[f.Path] = f.Old
+		}
+	}
+	return names
+}
+
 // section is an open file as a finder reads it.
 type section struct {
 	*io.SectionReader
 	io.Closer
+}
+
+func (s *section) image() diff.Image {
+	return diff.Image{ReaderAt: s.SectionReader, SizeBytes: s.Size()}
 }
 
 func openSection(path string) (*section, error) {
@@ -151,11 +180,12 @@ func openSection(path string) (*section, error) {
 }
 
 // checkPlans holds a finder to what it promises.
-func checkPlans(plans []*delta.Plan, oldSizeBytes, sizeBytes int64) error {
+func checkPlans(found []diff.Op, oldSizeBytes, sizeBytes int64) error {
 	var sum int64
-	for _, p := range plans {
-		if p.OldSizeBytes != oldSizeBytes || p.SizeBytes < 1 || p.SizeBytes > payload.MaxDeltaSizeBytes {
-			return fault.New(fault.Internal, "a plan makes %d bytes of an old target of %d, which has %d", p.SizeBytes, p.OldSizeBytes, oldSizeBytes)
+	for _, op := range found {
+		p := op.Plan
+		if op.Offset != sum || p.OldSizeBytes != oldSizeBytes || p.SizeBytes < 1 || p.SizeBytes > payload.MaxDeltaSizeBytes {
+			return fault.New(fault.Internal, "a plan makes %d bytes at %d of an old target of %d, which has %d", p.SizeBytes, op.Offset, p.OldSizeBytes, oldSizeBytes)
 		}
 		sum += p.SizeBytes
 	}
@@ -180,18 +210,39 @@ func (w *deltaWriter) part(ctx context.Context, p *part, now io.ReaderAt) ([]pay
 			return nil, err
 		}
 		ops, sizeBytes, err := w.chunks(ctx, io.NewSectionReader(now, p.offset, p.plan.SizeBytes))
-		if err != nil || sizeBytes < int64(len(p.data))+overheadSizeBytes {
-			return ops, err
+		if err != nil {
+			return nil, err
+		}
+		if sizeBytes < int64(len(p.data))+overheadSizeBytes {
+			w.cost(costsOf(ops, p.offset))
+			return ops, nil
 		}
 		if err := w.cut(start); err != nil {
 			return nil, err
 		}
 	}
+	w.cost(p.costs())
 	_, err := w.data.Write(p.data)
 	return []payload.Op{{
 		Kind: payload.KindDelta, SizeBytes: p.plan.SizeBytes, SHA256: p.sha256,
 		DataSizeBytes: int64(len(p.data)), DataSHA256: digest(p.data),
 	}}, err
+}
+
+// cost notes what a part of the target at work took.
+func (w *deltaWriter) cost(parts []cost) {
+	last := &w.costs[len(w.costs)-1]
+	last.parts = append(last.parts, parts...)
+}
+
+// costsOf are those of operations that begin at an offset of their target.
+func costsOf(ops []payload.Op, offset int64) []cost {
+	var parts []cost
+	for _, op := range ops {
+		parts = append(parts, cost{offset, op.SizeBytes, op.DataSizeBytes})
+		offset += op.SizeBytes
+	}
+	return parts
 }
 
 // cut forgets the data after start.

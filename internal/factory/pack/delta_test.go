@@ -3,7 +3,6 @@ package pack
 import (
 	"bytes"
 	"context"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,6 +13,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 	"pgregory.net/rapid"
 
+	"conifer.dev/conifer/internal/factory/diff"
 	"conifer.dev/conifer/internal/factory/imagetest"
 	"conifer.dev/conifer/internal/fault"
 	"conifer.dev/conifer/internal/wire/delta"
@@ -32,7 +32,7 @@ func write(t *testing.T, dir, name string, b []byte) string {
 }
 
 func deltaOptions() DeltaOptions {
-	return DeltaOptions{Options: Options{App: "conifer-os", Arch: "amd64", Version: "1.1.0", Level: zstd.SpeedFastest}, From: "1.0.0", Find: imagetest.Find}
+	return DeltaOptions{Options: Options{App: "conifer-os", Arch: "amd64", Version: "1.1.0", Level: zstd.SpeedFastest}, From: "1.0.0"}
 }
 
 // pair is the sources of two releases that are alike, root and kernel.
@@ -109,8 +109,8 @@ func TestMakeDeltaMakesTheNewOfTheOld(t *testing.T) {
 		}
 		size += target.SizeBytes
 	}
-	if counted.Load() != 2*size {
-		t.Errorf("counted %d bytes, want %d twice: made and proven", counted.Load(), size)
+	if counted.Load() != 3*size {
+		t.Errorf("counted %d bytes, want %d three times: found, written and proven", counted.Load(), size)
 	}
 	if left, err := os.ReadDir(dir); err != nil || len(left) != 5 {
 		t.Errorf("left behind: %v", left)
@@ -163,24 +163,27 @@ func kinds(t *testing.T, path, target string) map[string]int {
 // What has nothing in common with the old is packed as in a full payload, and so is a target that the old release lacks.
 func TestADeltaTakesWhateverIsSmaller(t *testing.T) {
 	dir := t.TempDir()
-	text := bytes.Repeat([]byte("0123456789abcdef"), 1<<16)
-	old := []Source{{"root", write(t, dir, "old", append(imagetest.Noise("old", 1<<20), text...))}}
-	new := []Source{
-		{"root", write(t, dir, "new", append(imagetest.Noise("new", 1<<20), text...))},
-		{"uki", write(t, dir, "uki", []byte("a kernel that is new"))},
-	}
+	old, new := pair(t, dir)
+	old[1].Path = write(t, dir, "uki-of-old", imagetest.Noise("old", 60_000))
+	new[1].Path = write(t, dir, "uki-of-new", imagetest.Noise("new", 60_000))
+	new = append(new, Source{"firmware", write(t, dir, "firmware", []byte("something that is new"))})
 	out := filepath.Join(dir, "p")
 	if _, err := MakeDelta(t.Context(), old, new, out, deltaOptions()); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(map[string]int{"raw": 1, "delta": 1}, kinds(t, out, "root")); diff != "" {
-		t.Error(diff)
+	if kinds(t, out, "root")["delta"] == 0 {
+		t.Errorf("the root is made of %v", kinds(t, out, "root"))
 	}
-	if diff := cmp.Diff(map[string]int{"raw": 1}, kinds(t, out, "uki")); diff != "" {
-		t.Error(diff)
+	for _, target := range []string{"uki", "firmware"} {
+		if diff := cmp.Diff(map[string]int{"raw": 1}, kinds(t, out, target)); diff != "" {
+			t.Errorf("%s: %s", target, diff)
+		}
 	}
-	if applied(t, out, old)["root"] != fileDigest(t, new[0].Path) {
-		t.Error("the root became something else")
+	sums := applied(t, out, old)
+	for _, s := range new {
+		if sums[s.Target] != fileDigest(t, s.Path) {
+			t.Errorf("%s became something else", s.Target)
+		}
 	}
 }
 
@@ -190,31 +193,31 @@ func TestMakeDeltaRefuses(t *testing.T) {
 	empty := write(t, dir, "empty", nil)
 	canceled, cancel := context.WithCancel(t.Context())
 	cancel()
-	short := func(ctx context.Context, old, new *io.SectionReader) ([]*delta.Plan, error) {
-		plans, err := imagetest.Find(ctx, old, new)
-		return plans[1:], err
-	}
-	wrong := func(ctx context.Context, old, new *io.SectionReader) ([]*delta.Plan, error) {
-		plans, err := imagetest.Find(ctx, old, new)
-		for _, r := range plans[0].Regions {
-			r.Pieces[0].From = 0
+	// found changes what was found of the first plan.
+	found := func(change func([]diff.Op) []diff.Op) finder {
+		return func(ctx context.Context, old, new diff.Image, o diff.Options) ([]diff.Op, error) {
+			ops, err := diff.Find(ctx, old, new, o)
+			return change(ops), err
 		}
-		plans[0].Regions[7].Exact = true
-		return plans, err
 	}
+	short := found(func(ops []diff.Op) []diff.Op { return ops[:len(ops)-1] })
+	wrong := found(func(ops []diff.Op) []diff.Op {
+		ops[0].Plan.Regions = []delta.Region{{SizeBytes: ops[0].Plan.SizeBytes, Exact: true, Pieces: []delta.Piece{{SizeBytes: ops[0].Plan.SizeBytes}}}}
+		return ops
+	})
 	cases := []struct {
 		name     string
 		ctx      context.Context
 		old, new []Source
-		find     Finder
+		find     finder
 		from     string
 		message  string
 	}{
-		{"an empty new target", t.Context(), old, []Source{{"root", empty}}, imagetest.Find, "1.0.0", "is empty"},
-		{"an empty old target", t.Context(), []Source{{"root", empty}}, new, imagetest.Find, "1.0.0", "is empty"},
-		{"a missing file", t.Context(), []Source{{"root", dir + "/none"}}, new, imagetest.Find, "1.0.0", "no such file"},
-		{"no version to come from", t.Context(), old, new, imagetest.Find, "", `payload is from release ""`},
-		{"work that was cancelled", canceled, old, new, imagetest.Find, "1.0.0", "canceled"},
+		{"an empty new target", t.Context(), old, []Source{{"root", empty}}, nil, "1.0.0", "is empty"},
+		{"an empty old target", t.Context(), []Source{{"root", empty}}, new, nil, "1.0.0", "is empty"},
+		{"a missing file", t.Context(), []Source{{"root", dir + "/none"}}, new, nil, "1.0.0", "no such file"},
+		{"no version to come from", t.Context(), old, new, nil, "", `payload is from release ""`},
+		{"work that was cancelled", canceled, old, new, nil, "1.0.0", "canceled"},
 		{"a plan that misses a part", t.Context(), old, new, short, "1.0.0", "the plans make"},
 		{"a plan that is wrong", t.Context(), old, new, wrong, "1.0.0", "prove delta"},
 	}
@@ -224,7 +227,7 @@ func TestMakeDeltaRefuses(t *testing.T) {
 	}
 	for _, c := range cases {
 		o := deltaOptions()
-		o.From, o.Find = c.from, c.find
+		o.From, o.find = c.from, c.find
 		_, err := MakeDelta(c.ctx, c.old, c.new, filepath.Join(dir, "out"), o)
 		if err == nil || !strings.Contains(err.Error(), c.message) {
 			t.Errorf("%s: got %v", c.name, err)

@@ -98,7 +98,7 @@ func makeDeltas(ctx context.Context, dir string, new *Subject, olds []*Subject, 
 		name = "make the delta from " + olds[0].Version
 	}
 	for _, old := range olds {
-		totalBytes += old.SizeBytes() + 2*new.SizeBytes() // compared with its digest; made and proven
+		totalBytes += old.SizeBytes() + 3*new.SizeBytes() // compared with its digest; found, written and proven
 	}
 	count, end := step(name, totalBytes)
 	defer end()

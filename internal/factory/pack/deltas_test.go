@@ -7,15 +7,12 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/klauspost/compress/zstd"
 
 	"conifer.dev/conifer/internal/factory/imagetest"
 	"conifer.dev/conifer/internal/fault"
 	"conifer.dev/conifer/internal/wire/payload"
 	"conifer.dev/conifer/internal/wire/release"
 )
-
-var found = DeltaOptions{Options: Options{Level: zstd.SpeedFastest}, Find: imagetest.Find}
 
 // releaseOf makes a release folder of a version, with deltas from the folders olds.
 func releaseOf(t *testing.T, version string, olds ...string) string {
@@ -25,7 +22,7 @@ func releaseOf(t *testing.T, version string, olds ...string) string {
 		t.Fatal(err)
 	}
 	out := filepath.Join(dir, version)
-	if _, err := CreateRelease(t.Context(), filepath.Join(dir, "image"), out, olds, created, found, quiet); err != nil {
+	if _, err := CreateRelease(t.Context(), filepath.Join(dir, "image"), out, olds, created, fast, quiet); err != nil {
 		t.Fatal(err)
 	}
 	return out
@@ -126,7 +123,7 @@ func TestDeltasAreAddedLater(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := AddDeltas(t.Context(), dir, []string{one, two}, found, quiet); err != nil {
+	if _, err := AddDeltas(t.Context(), dir, []string{one, two}, fast, quiet); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff([]string{"1.0.0", "1.1.0"}, froms(t, dir)); diff != "" {
@@ -155,7 +152,7 @@ func TestAddDeltasRefuses(t *testing.T) {
 		{"no release", t.TempDir(), fault.NotFound, "no release folder"},
 		{"a release whose root is damaged", damaged, fault.Corrupt, "root-amd64.raw has digest"},
 	} {
-		_, err := AddDeltas(t.Context(), dir, []string{good, c.old}, found, quiet)
+		_, err := AddDeltas(t.Context(), dir, []string{good, c.old}, fast, quiet)
 		if !fault.Is(err, c.kind) || !strings.Contains(err.Error(), c.message) {
 			t.Errorf("%s: got %v (%v)", c.name, err, fault.KindOf(err))
 		}
@@ -166,7 +163,7 @@ func TestAddDeltasRefuses(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, release.DeltasName), []byte(`{"format": 1, "app": "other", "version": "1.2.0", "arch": "amd64", "deltas": []}`), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := AddDeltas(t.Context(), dir, []string{good}, found, quiet); !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "deltas.json is of other") {
+	if _, err := AddDeltas(t.Context(), dir, []string{good}, fast, quiet); !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "deltas.json is of other") {
 		t.Errorf("the list of another release: got %v", err)
 	}
 }

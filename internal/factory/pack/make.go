@@ -34,6 +34,7 @@ type Options struct {
 	Level              zstd.EncoderLevel // zero: SpeedBestCompression
 	Workers            int               // zero: one for each processor
 	Count              func(bytes int64) // called with what was read, from several goroutines; may be nil
+	Report             bool              // write a Report beside the payload
 }
 
 func (o Options) withDefaults() Options {
@@ -66,18 +67,24 @@ func Make(ctx context.Context, sources []Source, out string, o Options) (_ *rele
 	defer os.Remove(staged.Name())
 	defer staged.Close()
 	m := &payload.Manifest{Format: payload.Format, App: o.App, Arch: o.Arch, Version: o.Version, Features: []string{}}
+	var took []costs
 	for _, s := range sources {
 		target, err := compress(ctx, s, staged, o)
 		if err != nil {
 			return nil, fmt.Errorf("make payload target %s: %w", s.Target, err)
 		}
 		m.Targets = append(m.Targets, *target)
+		took = append(took, costs{Source: s, parts: costsOf(target.Ops, 0)})
 	}
 	head, err := m.Encode()
 	if err != nil {
 		return nil, fmt.Errorf("make payload: %w", err)
 	}
-	return assemble(out, head, staged)
+	made, err := assemble(out, head, staged)
+	if err != nil || !o.Report {
+		return made, err
+	}
+	return made, writeReport(out, made, o, "", took)
 }
 
 // assemble writes manifest and data to out, which appears only when it is whole.

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"conifer.dev/conifer/internal/factory/diff"
 	"conifer.dev/conifer/internal/wire/delta"
 	"conifer.dev/conifer/internal/wire/payload"
 )
@@ -18,19 +19,31 @@ type part struct {
 	plan   *delta.Plan
 	offset int64 // in the target
 	data   []byte
-	sha256 string // of what it writes
+	took   []int64 // of the data, by region
+	sha256 string  // of what it writes
 }
 
-// encodePlans writes the plans of a target as deltas, several at a time. A plan whose data are more than an operation may
-// have becomes several parts.
-func encodePlans(ctx context.Context, plans []*delta.Plan, old, now io.ReaderAt, o Options) ([]*part, error) {
+// costs are those of the regions; what is told apart from them goes to the last one.
+func (p *part) costs() []cost {
+	offset, left := p.offset, int64(len(p.data))
+	var parts []cost
+	for i, r := range p.plan.Regions {
+		parts = append(parts, cost{offset, r.SizeBytes, p.took[i]})
+		offset += r.SizeBytes
+		left -= p.took[i]
+	}
+	parts[len(parts)-1].dataBytes += left
+	return parts
+}
+
+// encodeAllParts writes what was found of a target as deltas, several at a time. A plan whose data are more than an operation
+// may have becomes several parts.
+func encodeAllParts(ctx context.Context, found []diff.Op, old, now io.ReaderAt, o Options) ([]*part, error) {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(o.Workers)
-	made := make([][]*part, len(plans))
-	offset := int64(0)
-	for i, plan := range plans {
-		p := &part{plan: plan, offset: offset}
-		offset += plan.SizeBytes
+	made := make([][]*part, len(found))
+	for i, op := range found {
+		p := &part{plan: op.Plan, offset: op.Offset}
 		group.Go(func() (err error) {
 			r := &progressReader{ctx: ctx, r: now, base: p.offset, count: o.Count}
 			made[i], err = p.encode(old, r, payload.MaxDeltaDataSizeBytes)
@@ -47,12 +60,12 @@ func encodePlans(ctx context.Context, plans []*delta.Plan, old, now io.ReaderAt,
 // encode writes the part, cut into as many as the limit of their data needs.
 func (p *part) encode(old, now io.ReaderAt, limitBytes int) ([]*part, error) {
 	section := io.NewSectionReader(now, p.offset, p.plan.SizeBytes)
-	data, err := delta.Write(p.plan, old, section)
+	data, took, err := delta.WriteCosts(p.plan, old, section)
 	if err != nil {
 		return nil, err
 	}
 	if len(data) <= limitBytes {
-		p.data = data
+		p.data, p.took = data, took
 		p.sha256, err = digestOf(section)
 		return []*part{p}, err
 	}

@@ -10,7 +10,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/klauspost/compress/zstd"
 
-	"conifer.dev/conifer/internal/factory/imagetest"
 	"conifer.dev/conifer/internal/factory/pack"
 	"conifer.dev/conifer/internal/fault"
 	"conifer.dev/conifer/internal/wire/payload"
@@ -19,7 +18,7 @@ import (
 
 // from orders deltas from versions of the repository.
 func from(versions ...string) Order {
-	return Order{DeltaFrom: versions, Delta: pack.DeltaOptions{Options: pack.Options{Level: zstd.SpeedFastest}, Find: imagetest.Find}}
+	return Order{DeltaFrom: versions, Delta: pack.DeltaOptions{Options: pack.Options{Level: zstd.SpeedFastest}}}
 }
 
 // deltas lists what the signed deltas to a version are from, after it has looked at each as a machine does.
