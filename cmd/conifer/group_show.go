@@ -69,6 +69,7 @@ func (c *command) groupShow() *cobra.Command {
 func printGroup(w io.Writer, g groupView) {
 	printPolicy(w, g.Group, g.Allowance)
 	row(w, "machines", g.Machines)
+	row(w, "downloads", downloadsText(g.Downloads))
 	printSeries(w, g)
 	versions := slices.SortedFunc(maps.Keys(g.Versions), func(a, b string) int {
 		return cmp.Or(release.Compare(b, a), strings.Compare(a, b))

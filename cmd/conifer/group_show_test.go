@@ -22,6 +22,7 @@ error budget    2%
 window          0 22 * * 1-5; 4h; Europe/Berlin
 silent after    6h
 machines        1000
+downloads       129 full, 19.4 GB; 870 deltas, 7.0 GB, which saved 124 GB; 1 delta failed
 updated         ▁▃▇ 87 %, from 0 % at 2026-11-01T09:00:00Z
 
 VERSION  MACHINES  SHARE
@@ -51,6 +52,7 @@ func TestGroupIsShownOnOnePage(t *testing.T) {
 		Windows: []string{"0 22 * * 1-5; 4h; Europe/Berlin"}, SilentAfter: "6h", Pin: "1.0.0",
 	}
 	view.Machines = 1000
+	view.Downloads = &store.Traffic{Fulls: 129, FullBytes: 129 * 150e6, Deltas: 870, DeltaBytes: 870 * 8e6, SavedBytes: 870 * 142e6, FailedDeltas: 1}
 	view.Versions = map[string]int{"1.9.0": 129, "1.10.0": 870, "": 1}
 	view.States = map[string]int{"complete": 870, "idle": 128, "rolled-back": 2, "failed": 0}
 	view.Allowance = store.Allowance{Begun: 1000, Open: 12, Again: noon.Add(15 * time.Minute)}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"conifer.dev/conifer/internal/cli"
 	"conifer.dev/conifer/internal/service/admin"
 	"conifer.dev/conifer/internal/service/client"
 	"conifer.dev/conifer/internal/service/store"
@@ -85,8 +86,11 @@ func eventText(e store.Event) string {
 	if e.Previous != "" {
 		text += ", before " + e.Previous
 	}
-	if e.Result == omaha.Failed {
+	switch {
+	case e.Result == omaha.Failed:
 		text += ": " + e.Code.String()
+	case omaha.Event{Type: e.Type, Result: e.Result}.GaveDeltaUp():
+		text += ": the delta was given up for the full payload: " + e.Code.String()
 	}
 	return text
 }
@@ -122,6 +126,9 @@ func printExplanation(w io.Writer, e admin.Explanation) {
 	}
 	if e.Decision.Offered() {
 		fmt.Fprintf(w, "answer: release %s is offered\n", e.Decision.Version)
+		for _, p := range e.Decision.Payloads {
+			fmt.Fprintf(w, "payload: %s: %s, %s\n", p.Text, p.File, cli.Bytes(p.SizeBytes))
+		}
 		return
 	}
 	fmt.Fprintf(w, "answer: no update, because %s\n", e.Decision.Why().Text)

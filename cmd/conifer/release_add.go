@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"reflect"
 	"strconv"
 	"strings"
 
@@ -44,14 +45,21 @@ func (r *releaseFlags) read(fetch bool) (err error) {
 
 func (c *command) releaseAdd() *cobra.Command {
 	var r releaseFlags
+	var deltas []string
 	verb := c.verb("add --version V --url URL --file NAME --size N --sha256 HEX", "Register a release whose files are somewhere already", takes(),
-		func(ctx context.Context, s *client.Client, _ []string) error {
+		func(ctx context.Context, s *client.Client, _ []string) (err error) {
 			if err := r.read(false); err != nil {
+				return err
+			}
+			if r.Deltas, err = parseDeltas(deltas); err != nil {
 				return err
 			}
 			return c.register(ctx, s, r.Release)
 		})
+	verb.Long = "Register a release whose files are somewhere already.\n\n" +
+		"A release that is registered may be added again with more deltas; its other files never change."
 	c.releaseFlags(verb, &r)
+	verb.Flags().StringArrayVar(&deltas, "delta", nil, deltaUsage)
 	return needs(verb, "version", "url", "file", "size", "sha256")
 }
 
@@ -118,10 +126,14 @@ func parseExtra(texts []string, fetch bool) ([]store.File, error) {
 func (c *command) releaseSet() *cobra.Command {
 	var t target
 	var notes, floor, deadEnd string
+	var deltas, drop []string
 	var verb *cobra.Command
 	verb = c.verb("set VERSION [--notes TEXT] [--floor REASON] [--dead-end REASON]", `Change what is said of a release; "" takes it away`, takes("a VERSION"),
-		func(ctx context.Context, s *client.Client, args []string) error {
-			var patch admin.ReleasePatch
+		func(ctx context.Context, s *client.Client, args []string) (err error) {
+			patch := admin.ReleasePatch{DropDeltas: drop}
+			if patch.AddDeltas, err = parseDeltas(deltas); err != nil {
+				return err
+			}
 			if verb.Flags().Changed("notes") {
 				patch.Notes = &notes
 			}
@@ -131,8 +143,9 @@ func (c *command) releaseSet() *cobra.Command {
 			if verb.Flags().Changed("dead-end") {
 				patch.DeadEnd = &deadEnd
 			}
-			if patch == (admin.ReleasePatch{}) {
-				return fault.New(fault.Invalid, "nothing is to change").WithHint("Give --notes, --floor or --dead-end; the files of a release never change.")
+			if reflect.ValueOf(patch).IsZero() {
+				return fault.New(fault.Invalid, "nothing is to change").
+					WithHint("Give --notes, --floor or --dead-end, --delta or --drop-delta; the other files of a release never change.")
 			}
 			if err := s.SetRelease(ctx, t.app, t.arch, args[0], patch); err != nil {
 				return err
@@ -148,5 +161,7 @@ func (c *command) releaseSet() *cobra.Command {
 	f.StringVar(&notes, "notes", "", "what is new, for people")
 	f.StringVar(&floor, "floor", "", "why machines must not skip it")
 	f.StringVar(&deadEnd, "dead-end", "", "why machines that run it are not updated")
+	f.StringArrayVar(&deltas, "delta", nil, deltaUsage)
+	f.StringSliceVar(&drop, "drop-delta", nil, "version from which there is to be no delta any more; may be repeated")
 	return c.completeFirst(verb, releaseVersions)
 }

@@ -141,8 +141,16 @@ func (c *command) upload(ctx context.Context, r *publish.Repository, releases ..
 	if err != nil {
 		return err
 	}
+	view, err := r.Check(r.Now)
+	if err != nil {
+		return err
+	}
 	for _, rel := range releases {
-		if err := service.AddRelease(ctx, registration(rel)); err != nil {
+		deltas, err := publishedDeltas(r.Dir, view, rel)
+		if err != nil {
+			return err
+		}
+		if err := service.AddRelease(ctx, registration(rel, deltas)); err != nil {
 			return fmt.Errorf("register release %s: %w", rel.Version, err)
 		}
 	}
@@ -150,10 +158,10 @@ func (c *command) upload(ctx context.Context, r *publish.Repository, releases ..
 }
 
 // registration is what the service learns of a release; a relative URL is below its own /v1/files/.
-func registration(r *release.Release) store.Release {
+func registration(r *release.Release, deltas []store.Delta) store.Release {
 	return store.Release{
 		App: r.App, Arch: r.Arch, Version: r.Version, URL: path.Join(r.App, r.Arch, r.Version) + "/",
-		File: r.Payload.Name, SizeBytes: r.Payload.SizeBytes, SHA256: r.Payload.SHA256, Notes: r.Notes,
+		File: r.Payload.Name, SizeBytes: r.Payload.SizeBytes, SHA256: r.Payload.SHA256, Notes: r.Notes, Deltas: deltas,
 	}
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"strings"
 
@@ -83,6 +84,9 @@ func printRelease(w io.Writer, r admin.ReleaseStatus) {
 	row(w, "files at", r.URL)
 	for _, file := range append([]store.File{{Name: r.File, SizeBytes: r.SizeBytes, SHA256: r.SHA256}}, r.Extra...) {
 		row(w, "file", file.Name+", "+cli.Bytes(file.SizeBytes)+", sha256 "+file.SHA256)
+	}
+	for _, d := range r.Deltas {
+		row(w, "delta", fmt.Sprintf("from %s, %s, %s, sha256 %s, for machines that know %s", d.From, d.Name, cli.Bytes(d.SizeBytes), d.SHA256, strings.Join(d.Features, " ")))
 	}
 	for _, b := range r.Barred {
 		row(w, string(b.State), "machine "+b.Machine+" of group "+b.Group+": "+b.Reason)

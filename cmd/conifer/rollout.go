@@ -9,9 +9,11 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"conifer.dev/conifer/internal/cli"
 	"conifer.dev/conifer/internal/fault"
 	"conifer.dev/conifer/internal/service/admin"
 	"conifer.dev/conifer/internal/service/client"
+	"conifer.dev/conifer/internal/service/store"
 )
 
 // rolloutNoun is `conifer rollout`.
@@ -121,7 +123,30 @@ func printRollout(w io.Writer, r admin.RolloutStatus) {
 	row(w, "has come to", bar(reached, wideCells)+" "+percent(reached))
 	row(w, "runs on", fmt.Sprintf("%s %s, %d of %d machines", bar(running, wideCells), percent(running), r.Running, r.Machines))
 	row(w, "failures", r.Failures)
+	row(w, "downloads", downloadsText(r.Downloads))
 	printShares(w, "STATE", stateNames(), r.States, r.Machines)
+}
+
+// downloadsText says how often each kind of payload was downloaded, and what deltas have saved.
+func downloadsText(t *store.Traffic) string {
+	if t == nil {
+		return "unknown, because the database does not answer"
+	}
+	text := fmt.Sprintf("%d full, %s", t.Fulls, cli.Bytes(t.FullBytes))
+	if t.Deltas > 0 {
+		text += fmt.Sprintf("; %s, %s, which saved %s", deltas(t.Deltas), cli.Bytes(t.DeltaBytes), cli.Bytes(t.SavedBytes))
+	}
+	if t.FailedDeltas > 0 {
+		text += "; " + deltas(t.FailedDeltas) + " failed"
+	}
+	return text
+}
+
+func deltas(n int64) string {
+	if n == 1 {
+		return "1 delta"
+	}
+	return fmt.Sprintf("%d deltas", n)
 }
 
 func (c *command) rolloutSpeed(name, short string, on bool) *cobra.Command {

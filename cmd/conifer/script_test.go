@@ -84,16 +84,20 @@ var events = map[string]omaha.Event{
 	"started":   {Type: omaha.DownloadStarted, Result: omaha.Success},
 	"finished":  {Type: omaha.DownloadFinished, Result: omaha.Success},
 	"installed": {Type: omaha.UpdateComplete, Result: omaha.Success},
+	"gave-up":   {Type: omaha.DownloadStarted, Result: omaha.Canceled, ErrorCode: 10},
+	"delta":     {Type: omaha.DownloadFinished, Result: omaha.Success, Payload: omaha.DeltaPayload},
 	"rollback":  {Type: omaha.UpdateComplete, Result: omaha.Failed, ErrorCode: omaha.RolledBack},
 }
 
-// runMachine is `machine ID GROUP VERSION poll|started|finished|installed|rollback`.
+// runMachine is `machine ID GROUP VERSION poll|EVENT [FEATURE…]`: with features it says that it can apply such payloads.
 func runMachine(ts *testscript.TestScript, _ bool, args []string) {
 	s := ts.Value("service").(*servicetest.Service)
 	m := s.NewMachine(args[0], args[1], args[2])
+	m.Payloads = strings.Join(args[4:], " ")
 	if args[3] == "poll" {
 		offer, _ := m.Poll().Offer()
 		fmt.Fprintln(ts.Stdout(), "offered: "+offer.Version)
+		fmt.Fprintln(ts.Stdout(), "payload: "+offer.Payload.Name)
 		return
 	}
 	m.Report(events[args[3]])

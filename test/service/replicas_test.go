@@ -3,6 +3,7 @@ package service
 import (
 	"context"
 	"maps"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -87,4 +88,26 @@ func (w *witness) wantFrom(ctx context.Context, all []*server.Server) (stop func
 		asking.Go(func() { w.want(ctx, all[i%len(all)].Target(), i) })
 	}
 	return func() { cancel(); asking.Wait() }
+}
+
+// Replicas add to the same download counts, and one that dies takes none with it that was acknowledged.
+func TestReplicasCountDownloadsTogether(t *testing.T) {
+	all := replicas(t, 2)
+	fleet := load.Flatcar("stable", server.OldVersion)
+	known(t, all[1])
+	const each = 20
+	for i, s := range all {
+		finished := fleet.Event(s.Target(), `eventtype="14" eventresult="1" nextversion="`+server.NewVersion+`"`)
+		for machine := range each {
+			if got := kind(t, s, finished, i*each+machine); got != load.Acknowledged {
+				t.Fatalf("a report was answered with: %v", got)
+			}
+		}
+	}
+	all[0].Kill()
+	out, err := all[1].Conifer(t.Context(), "rollout", "show", "stable", "--app", "flatcar")
+	must(t, err)
+	if want := "downloads    40 full, 19.1 GB"; !strings.Contains(out, want) {
+		t.Errorf("no %q in\n%s", want, out)
+	}
 }

@@ -20,11 +20,14 @@ type ReleaseStatus struct {
 	Barred     []store.Bar `json:"barred,omitempty"` // machines that rolled back from it or failed
 }
 
-// ReleasePatch is what is to change in a release; its files never do. nil leaves as it is, "" takes away.
+// ReleasePatch is what is to change in a release; its files never do, but deltas may come and go. nil leaves as it is, "" takes away.
 type ReleasePatch struct {
 	Notes   *string `json:"notes,omitempty"`
 	Floor   *string `json:"floor,omitempty"`
 	DeadEnd *string `json:"dead_end,omitempty"`
+
+	DropDeltas []string      `json:"drop_deltas,omitempty"` // those from these versions are not offered any more
+	AddDeltas  []store.Delta `json:"add_deltas,omitempty"`
 }
 
 // GroupPatch is what is to change in a group; nil leaves it as it is. The texts are those of store.Group.
@@ -45,11 +48,12 @@ type GroupPatch struct {
 // RolloutStatus is a rollout with how far it is.
 type RolloutStatus struct {
 	store.Rollout
-	ReachedPercent float64        `json:"reached_percent"` // of the machines it has come to now
-	Machines       int            `json:"machines"`        // of the group, on any version
-	Running        int            `json:"running"`         // that run the release
-	States         map[string]int `json:"states"`          // of the machines whose update is about it: state -> machines
-	Failures       int            `json:"failures"`        // rolled back, failed, never came back
+	ReachedPercent float64        `json:"reached_percent"`     // of the machines it has come to now
+	Machines       int            `json:"machines"`            // of the group, on any version
+	Running        int            `json:"running"`             // that run the release
+	States         map[string]int `json:"states"`              // of the machines whose update is about it: state -> machines
+	Failures       int            `json:"failures"`            // rolled back, failed, never came back
+	Downloads      *store.Traffic `json:"downloads,omitempty"` // missing when the database does not answer
 	Halt           *store.Halt    `json:"halt,omitempty"`
 }
 
@@ -62,6 +66,7 @@ type GroupStatus struct {
 	Failures  []Failure       `json:"failures"`
 	Rollouts  []RolloutStatus `json:"rollouts"` // the newest first
 	Allowance store.Allowance `json:"allowance"`
+	Downloads *store.Traffic  `json:"downloads,omitempty"` // of all releases; missing when the database does not answer
 }
 
 // Failure counts machines of a group that ended badly on a release, by why.

@@ -25,7 +25,7 @@ func (s *Server) removeGroup(r *http.Request) error {
 }
 
 func (s *Server) listRollouts(r *http.Request) ([]admin.RolloutStatus, error) {
-	return s.Fleet.Rollouts(app(r), name(r))
+	return s.Fleet.Rollouts(r.Context(), app(r), name(r))
 }
 
 func (s *Server) speedUp(r *http.Request, emergency admin.Emergency) error {

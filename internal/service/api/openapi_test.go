@@ -208,13 +208,20 @@ func live(t *testing.T, s *servicetest.Service, c *client.Client) {
 	reason, half := "needs a new boot loader", "50"
 	must(t, c.SetRelease(ctx, app, "amd64", "1.1.0", admin.ReleasePatch{Floor: &reason}))
 	s.Point("alpha", "1.1.0")
+	must(t, c.SetRelease(ctx, app, "amd64", "1.1.0", admin.ReleasePatch{AddDeltas: []store.Delta{servicetest.Delta("1.0.0"), servicetest.Delta("1.0.5")}}))
+	must(t, c.SetRelease(ctx, app, "amd64", "1.1.0", admin.ReleasePatch{DropDeltas: []string{"1.0.5"}}))
 	m := s.NewMachine("m1", "alpha", "1.0.0")
 	offered(t, m.Poll(), "1.1.0")
+	offers, err := c.Explain(ctx, app, "m1")
+	must(t, err)
+	if len(offers.Decision.Payloads) != 2 {
+		t.Errorf("got %+v", offers.Decision)
+	}
 	m.Report(started)
 	m.Report(rollback)
 	must(t, c.Resume(ctx, app, "amd64", "1.1.0"))
 	must(t, c.Halt(ctx, app, "amd64", "1.1.0", "a reason"))
-	_, err := c.SetGroup(ctx, "alpha", admin.GroupPatch{App: app, Percent: &half})
+	_, err = c.SetGroup(ctx, "alpha", admin.GroupPatch{App: app, Percent: &half})
 	must(t, err)
 	must(t, c.SpeedUp(ctx, app, "alpha", "amd64", "1.1.0", true))
 	must(t, c.PinMachine(ctx, app, "m1", admin.Pin{Version: "1.2.0"}))
@@ -254,7 +261,7 @@ func show(t *testing.T, c *client.Client) {
 	must(t, err)
 	release, err := c.Release(ctx, app, "amd64", "1.1.0")
 	must(t, err)
-	if len(releases) != 3 || release.Floor == "" || release.Halt == nil || len(release.Barred) != 1 {
+	if len(releases) != 3 || release.Floor == "" || release.Halt == nil || len(release.Barred) != 1 || len(release.Deltas) != 1 {
 		t.Errorf("got %+v, %+v", releases, release)
 	}
 	_, err = c.Channels(ctx, app)

@@ -155,7 +155,7 @@ func (s *Server) answerAll(r *http.Request, request *omaha.Request, now time.Tim
 func (s *Server) answer(r *http.Request, request *omaha.Request, app *omaha.AppRequest, from netip.Addr) (omaha.AppResponse, error) {
 	told, err := s.Fleet.Contact(r.Context(), fleet.Contact{
 		App: app.ID, Machine: app.MachineID, Alias: app.MachineAlias, Group: app.Track, Version: app.Version,
-		Arch: request.Arch(app), Wariness: app.Wariness, Manual: request.Manual(),
+		Arch: request.Arch(app), Wariness: app.Wariness, Payloads: app.Payloads, Manual: request.Manual(),
 		Address: from, Check: app.UpdateCheck != nil, Events: app.Events,
 	})
 	if err != nil {
@@ -190,13 +190,16 @@ func (s *Server) updateCheck(r *http.Request, told fleet.Answer) (*omaha.UpdateC
 		Version: release.Version, Codebases: []string{s.codebase(r, release.URL)},
 		Payload: omaha.File{Name: release.File, SizeBytes: release.SizeBytes, SHA256: release.SHA256},
 	}
+	if told.Delta != nil {
+		offer.Payload = offered(told.Delta.File)
+	}
 	for _, file := range release.Extra {
-		offer.Extra = append(offer.Extra, omaha.File(extra(file)))
+		offer.Extra = append(offer.Extra, offered(file))
 	}
 	return offer.UpdateCheck()
 }
 
-func extra(f store.File) omaha.File {
+func offered(f store.File) omaha.File {
 	return omaha.File{Name: f.Name, SizeBytes: f.SizeBytes, SHA256: f.SHA256}
 }
 

@@ -162,8 +162,8 @@ func (a *app) pointing(key releaseKey) []string {
 	return names
 }
 
-// AddRelease adds a release; no channel points at it. Adding the same again changes nothing, and another one under
-// the same version is a conflict: machines may have it already.
+// AddRelease adds a release; no channel points at it. Adding the same again changes nothing but that it may have more deltas then, and another one
+// under the same version is a conflict: machines may have it already.
 func (f *Fleet) AddRelease(ctx context.Context, who string, r store.Release) error {
 	return f.change(ctx, func(m *memory) ([]store.Change, error) {
 		a, err := m.find(r.App)
@@ -173,14 +173,32 @@ func (f *Fleet) AddRelease(ctx context.Context, who string, r store.Release) err
 		if err := checkRelease(r); err != nil {
 			return nil, err
 		}
-		r.App, r.Added = a.ID, f.now()
 		if old, ok := a.releases[releaseKey{r.Arch, r.Version}]; ok {
-			return nil, sameRelease(*old, r)
+			return f.addAgain(*old, who, r)
+		}
+		r.App, r.Added = a.ID, f.now()
+		deltas := r.Deltas
+		r.Deltas = nil
+		if r, err = withDeltas(r, deltas); err != nil {
+			return nil, err
 		}
 		return []store.Change{
 			store.PutRelease{Release: r}, f.activity(who, a.ID, "added release "+r.Version+" for "+r.Arch),
 		}, nil
 	})
+}
+
+// addAgain adds the deltas that a release does not have yet.
+func (f *Fleet) addAgain(old store.Release, who string, r store.Release) ([]store.Change, error) {
+	if err := sameRelease(old, r); err != nil {
+		return nil, err
+	}
+	more, err := withDeltas(old, r.Deltas)
+	if err != nil || sameDeltas(more.Deltas, old.Deltas) {
+		return nil, err
+	}
+	text := fmt.Sprintf("added deltas: release %s for %s has those from %s now", r.Version, r.Arch, origins(more.Deltas))
+	return []store.Change{store.PutRelease{Release: more}, f.activity(who, old.App, text)}, nil
 }
 
 func sameRelease(old, r store.Release) error {
@@ -278,11 +296,17 @@ func (f *Fleet) SetRelease(ctx context.Context, who, appName, arch, version stri
 		set(&r.Notes, p.Notes)
 		set(&r.Floor, p.Floor)
 		set(&r.DeadEnd, p.DeadEnd)
+		if r, err = withoutDeltas(r, p.DropDeltas); err != nil {
+			return nil, err
+		}
+		if r, err = withDeltas(r, p.AddDeltas); err != nil {
+			return nil, err
+		}
 		old := a.releases[key]
-		if r.Notes == old.Notes && r.Floor == old.Floor && r.DeadEnd == old.DeadEnd {
+		if r.Notes == old.Notes && r.Floor == old.Floor && r.DeadEnd == old.DeadEnd && sameDeltas(r.Deltas, old.Deltas) {
 			return nil, nil
 		}
-		text := fmt.Sprintf("set release %s for %s: floor %q, dead end %q, notes %q", version, arch, r.Floor, r.DeadEnd, r.Notes)
+		text := fmt.Sprintf("set release %s for %s: floor %q, dead end %q, notes %q, deltas from %q", version, arch, r.Floor, r.DeadEnd, r.Notes, origins(r.Deltas))
 		return []store.Change{store.PutRelease{Release: r}, f.activity(who, a.ID, text)}, nil
 	})
 }

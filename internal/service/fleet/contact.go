@@ -21,6 +21,7 @@ type Contact struct {
 	Version  string
 	Arch     string
 	Wariness string // 0 to 1, "" when the machine does not say
+	Payloads string // the features of payloads that it can apply, as words
 	Manual   bool   // a person asked on the machine
 	Address  netip.Addr
 	Check    bool // it asks for an update
@@ -31,6 +32,7 @@ type Contact struct {
 type Answer struct {
 	Known       bool           // the application is
 	Release     *store.Release // the offered one, or nil; not to be changed
+	Delta       *store.Delta   // the payload to offer in place of the full one, or nil; not to be changed
 	Rule        string         // that refused an offer
 	PollSeconds int            // when to ask again, 0 when the machine's own interval will do
 }
@@ -227,11 +229,15 @@ func (f *Fleet) hear(a *app, i uint32, p rollout.Progress, events []omaha.Event,
 			p.Target = a.presumedTarget(group, arch, p.Version)
 		}
 		var ending rollout.Ending
+		was := p
 		p, ending = p.Advance(e)
 		news = append(news, store.AddEvent{Event: store.Event{
 			App: a.ID, Machine: id, At: now, Type: e.Type, Result: e.Result, Code: e.ErrorCode,
 			Version: p.Version, Previous: e.PreviousVersion, Target: p.Target, State: p.State,
 		}})
+		if d, counts := a.downloaded(group, arch, was, p, e); counts {
+			news = append(news, f.tallyDownload(a, d)...)
+		}
 		f.follow(a, i, p, now)
 		news = append(news, f.blame(a, id, group, arch, ending, now)...)
 	}
@@ -307,6 +313,7 @@ func (f *Fleet) decide(ctx context.Context, a *app, i uint32, known bool, c *Con
 	situation := m.situation(a, i, c.Machine, route, now)
 	situation.Machine.Manual, situation.Machine.Forced = c.Manual, omaha.Forced(c.Version)
 	situation.Machine.Wariness, situation.Machine.HasWariness = wariness(c.Wariness)
+	situation.Machine.Payloads = c.Payloads
 	if known && !m.mayHold(r) {
 		situation.Place.Full, situation.Place.Again = f.desk(route).full(now)
 	}
@@ -338,10 +345,19 @@ func (f *Fleet) decide(ctx context.Context, a *app, i uint32, known bool, c *Con
 		f.endPlace(a, i)
 	}
 	answer := Answer{Known: true, Rule: told.Rule, PollSeconds: pollSeconds(c.Machine, told.Rule, situation.Place.Again, now)}
-	if told.Version != "" {
-		answer.Release = a.releases[releaseKey{m.names.text(r.arch), told.Version}]
-	}
+	answer.offer(a, m.names.text(r.arch), told)
 	return answer
+}
+
+// offer puts what was decided into the answer.
+func (answer *Answer) offer(a *app, arch string, told rollout.Answer) {
+	if told.Version == "" {
+		return
+	}
+	answer.Release = a.releases[releaseKey{arch, told.Version}]
+	if told.From != "" && answer.Release != nil {
+		answer.Delta = deltaFrom(answer.Release, told.From)
+	}
 }
 
 // answerStranger answers a machine that is not registered. It is offered what every machine is offered, and no place.
@@ -359,12 +375,11 @@ func (f *Fleet) answerStranger(a *app, c *Contact, now time.Time) Answer {
 	r := m.routeOf(a, w)
 	told := rollout.Offer(&rollout.Case{
 		Now: now, App: a.ID, AppKnown: true, Track: c.Group, Group: r.group, Releases: r.releases, Floors: r.floors, Pin: r.pin,
-		Machine: rollout.Machine{Version: c.Version, Arch: c.Arch, Manual: c.Manual, Forced: omaha.Forced(c.Version)},
+		Machine: rollout.Machine{Version: c.Version, Arch: c.Arch, Payloads: c.Payloads, Manual: c.Manual, Forced: omaha.Forced(c.Version)},
 		Running: r.known[m.names.numbers[c.Version]], Place: rollout.Place{Limited: r.limited(), Full: "a machine without an id gets no place"},
 	})
-	if answer.Rule = told.Rule; told.Version != "" {
-		answer.Release = a.releases[releaseKey{c.Arch, told.Version}]
-	}
+	answer.Rule = told.Rule
+	answer.offer(a, c.Arch, told)
 	return answer
 }
 

@@ -28,6 +28,7 @@ type Store interface {
 	Ledger
 	Follower
 	Keeper
+	Counter
 }
 
 // Ledger is where places under limits are counted.
@@ -45,6 +46,11 @@ type Follower interface {
 type Keeper interface {
 	Prune(ctx context.Context, c store.Cutoffs) (int, error)
 	Machines(ctx context.Context, app string, ids []string) ([]store.Machine, error)
+}
+
+// Counter is where downloads are counted.
+type Counter interface {
+	Downloads(ctx context.Context, app, group string) ([]store.Downloads, error)
 }
 
 // Options are the settings of a fleet.

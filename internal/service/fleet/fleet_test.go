@@ -55,6 +55,13 @@ func (s *fickle) Apply(ctx context.Context, changes []store.Change) error {
 	return s.Store.Apply(ctx, changes)
 }
 
+func (s *fickle) Downloads(ctx context.Context, app, group string) ([]store.Downloads, error) {
+	if s.broken.Load() {
+		return nil, fault.Wrap(fault.Unavailable, errors.New("disk is gone"))
+	}
+	return s.Store.Downloads(ctx, app, group)
+}
+
 func must(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {

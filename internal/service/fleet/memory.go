@@ -138,7 +138,7 @@ func (m *memory) apply(change store.Change) {
 		delete(m.tokens, c.ID)
 	case store.EndGrant:
 		m.endGrant(c.App, c.Machine)
-	case store.AddEvent, store.AddActivity, store.AddSample: // logs are not in memory
+	case store.AddEvent, store.AddActivity, store.AddSample, store.AddDownloads: // logs and counts are not in memory
 	default:
 		m.applyCatalog(change)
 	}

@@ -67,8 +67,9 @@ func (a *app) shift(groupName string, by time.Duration) []store.Change {
 }
 
 // Rollouts lists the rollouts of an application, those of one group when it is given, the newest first.
-func (f *Fleet) Rollouts(appName, groupName string) ([]admin.RolloutStatus, error) {
+func (f *Fleet) Rollouts(ctx context.Context, appName, groupName string) ([]admin.RolloutStatus, error) {
 	all := []admin.RolloutStatus{}
+	var id string
 	err := f.read(func(m *memory) error {
 		a, err := m.find(appName)
 		if err != nil {
@@ -77,9 +78,12 @@ func (f *Fleet) Rollouts(appName, groupName string) ([]admin.RolloutStatus, erro
 		if _, ok := a.groups[groupName]; groupName != "" && !ok {
 			return a.noGroup(groupName)
 		}
-		all = m.rollouts(a, groupName, f.now())
+		all, id = m.rollouts(a, groupName, f.now()), a.ID
 		return nil
 	})
+	if err == nil {
+		f.addDownloads(ctx, id, groupName, all)
+	}
 	return all, err
 }
 

@@ -136,7 +136,7 @@ func TestClocksStandStillInAPause(t *testing.T) {
 	}
 	s.clock.add(5 * 24 * time.Hour)
 	reached := func() float64 {
-		all, err := f.Rollouts("os", "main")
+		all, err := f.Rollouts(t.Context(), "os", "main")
 		must(t, err)
 		return all[0].ReachedPercent
 	}

@@ -88,6 +88,7 @@ func (a *app) candidates(g group, arch string) []rollout.Release {
 // describe is a release with what became of it.
 func (a *app) describe(r store.Release) rollout.Release {
 	d := rollout.Release{Version: r.Version, DeadEnd: r.DeadEnd, Floor: r.Floor}
+	d.Full, d.Deltas = payloads(r)
 	if h, ok := a.halts[releaseKey{r.Arch, r.Version}]; ok {
 		d.Halt = &rollout.Halt{Reason: h.Reason, By: h.By, At: h.At}
 	}

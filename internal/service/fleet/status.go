@@ -52,6 +52,9 @@ func (f *Fleet) Group(ctx context.Context, appName, name string) (admin.GroupSta
 		limit = store.Limit{App: a.ID, Group: name, PerPeriod: g.policy.Rate.N, Period: g.policy.Rate.Period, AtOnce: g.policy.AtOnce}
 		return nil
 	})
+	if err == nil {
+		s.Downloads = f.addDownloads(ctx, limit.App, name, s.Rollouts)
+	}
 	if err != nil || limit.PerPeriod == 0 && limit.AtOnce == 0 {
 		return s, err
 	}

@@ -112,7 +112,7 @@ func (f *Fleet) writeBatch(flush bool) (more bool) {
 	for _, r := range requests {
 		changes = append(changes, r.changes...)
 	}
-	changes = append(changes, machines...)
+	changes = append(sumDownloads(changes), machines...)
 	if len(changes) == 0 {
 		return false
 	}

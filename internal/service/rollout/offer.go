@@ -5,6 +5,7 @@ type Answer struct {
 	Version    string // of the offered release, "" for no update
 	Rule       string // the first that refused the newest release, "" when one is offered
 	NeedsPlace bool   // the offer may be made only after a place under the limit was taken
+	From       string // version that the payload is a delta from, "" for the full payload
 }
 
 // Offer decides one case. It makes no text and allocates nothing, because every poll of every machine comes through it.
@@ -22,13 +23,21 @@ func Offer(c *Case) Answer {
 		t := try(c, c.candidate(i))
 		rule := t.refusal()
 		if rule == "" {
-			return Answer{Version: t.target().Version, NeedsPlace: t.needsPlace()}
+			return offered(t)
 		}
 		if i == 0 {
 			newest.Rule = rule
 		}
 	}
 	return newest
+}
+
+func offered(t trial) Answer {
+	a := Answer{Version: t.target().Version, NeedsPlace: t.needsPlace()}
+	if d := t.c.delta(t.target()); d != nil {
+		a.From = d.From
+	}
+	return a
 }
 
 // refusal names the first rule that refuses the candidate, "" when none does.
@@ -53,6 +62,7 @@ type Reason struct {
 type Decision struct {
 	Version    string   `json:"offer,omitempty"` // of the offered release, "" for no update
 	NeedsPlace bool     `json:"needs_place,omitempty"`
+	Payloads   []Choice `json:"payloads,omitempty"` // of the offered release
 	Reasons    []Reason `json:"reasons"`
 }
 
@@ -81,7 +91,7 @@ func Explain(c *Case) Decision {
 	for i := range c.candidates() {
 		t := try(c, c.candidate(i))
 		if d.askAll(t) {
-			d.Version, d.NeedsPlace = t.target().Version, t.needsPlace()
+			d.Version, d.NeedsPlace, d.Payloads = t.target().Version, t.needsPlace(), c.choices(t.target())
 			return d
 		}
 	}

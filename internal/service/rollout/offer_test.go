@@ -199,8 +199,11 @@ func same(t interface{ Fatalf(string, ...any) }, c *Case) {
 	if !d.Offered() {
 		rule = d.Why().Rule
 	}
-	if want := (Answer{d.Version, rule, d.NeedsPlace}); a != want {
+	if want := (Answer{d.Version, rule, d.NeedsPlace, c.wantedFrom(d.Version)}); a != want {
 		t.Fatalf("the machine is told %+v, and the explanation says %+v: %+v", a, want, d.Reasons)
+	}
+	if d.Offered() && (len(d.Payloads) == 0 || a.From != "" && d.Payloads[0].From != a.From || d.Payloads[len(d.Payloads)-1].From != "") {
+		t.Fatalf("the machine is told %+v, and the explanation says %+v", a, d.Payloads)
 	}
 }
 

@@ -106,7 +106,7 @@ func Silent(p Progress, silent, limit time.Duration) (next Progress, ending Endi
 }
 
 // Advance takes note of an event. The event itself may say which release it is about; otherwise that is the one
-// that was offered last.
+// that was offered last. That a delta was given up is no verdict on the release: the download goes on with the full payload.
 func (p Progress) Advance(e omaha.Event) (Progress, Ending) {
 	if !Tells(e) {
 		return p, Ending{}
@@ -116,7 +116,7 @@ func (p Progress) Advance(e omaha.Event) (Progress, Ending) {
 	}
 	p.Code = 0
 	switch {
-	case e.Type == omaha.DownloadStarted && e.Result == omaha.Success:
+	case e.Type == omaha.DownloadStarted && e.Result == omaha.Success, e.GaveDeltaUp():
 		p.State = Downloading
 	case e.Type == omaha.DownloadFinished && e.Result == omaha.Success:
 		p.State = Downloaded

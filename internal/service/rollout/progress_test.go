@@ -36,6 +36,7 @@ func TestAnUpdateInItsStates(t *testing.T) {
 	step("offer", p.Checked("1.1.0"), Progress{State: Offered, Version: "1.0.0", Target: "1.1.0"})
 	step("3/2 of every poll", advance(event(3, 2)), Progress{State: Offered, Version: "1.0.0", Target: "1.1.0"})
 	step("13/1", advance(event(13, 1)), Progress{State: Downloading, Version: "1.0.0", Target: "1.1.0"})
+	step("13/4", advance(omaha.Event{Type: 13, Result: 4, ErrorCode: 10}), Progress{State: Downloading, Version: "1.0.0", Target: "1.1.0"})
 	step("14/1", advance(event(14, 1)), Progress{State: Downloaded, Version: "1.0.0", Target: "1.1.0"})
 	step("3/1", advance(event(3, 1)), Progress{State: Installed, Version: "1.0.0", Target: "1.1.0"})
 	step("ping", p.Runs("1.0.0"), Progress{State: Installed, Version: "1.0.0", Target: "1.1.0"})
@@ -113,6 +114,18 @@ func TestEndings(t *testing.T) {
 	}
 }
 
+// A delta that failed is no end, whatever its code, and may tell what the offer was that got lost.
+func TestADeltaThatWasGivenUp(t *testing.T) {
+	for _, code := range []omaha.ErrorCode{0, 1, 10, 15, 44, 10 - 1<<31, 2503} {
+		for _, s := range States {
+			p, ending := Progress{State: s, Version: "1", Target: "2", Code: 9}.Advance(omaha.Event{Type: 13, Result: 4, ErrorCode: code, NextVersion: "3"})
+			if want := (Progress{State: Downloading, Version: "1", Target: "3"}); p != want || ending.Bad() {
+				t.Errorf("%s, code %d: got %+v, %+v", s, code, p, ending)
+			}
+		}
+	}
+}
+
 func TestARollbackAfterTheReleaseRanIsOneFromThatRelease(t *testing.T) {
 	back := Progress{State: Complete, Version: "2", Target: "2"}.Runs("1")
 	p, ending := back.Advance(omaha.Event{Type: 3, ErrorCode: 44})
@@ -185,7 +198,7 @@ func TestEndingsOfAnyEvents(t *testing.T) {
 			case 2:
 				p, ending = p.Advance(omaha.Event{
 					Type:            omaha.EventType(rapid.SampledFrom([]int{3, 3, 13, 14, 1}).Draw(t, "type")),
-					Result:          omaha.EventResult(rapid.IntRange(0, 2).Draw(t, "result")),
+					Result:          omaha.EventResult(rapid.SampledFrom([]int{0, 1, 2, 4}).Draw(t, "result")),
 					ErrorCode:       omaha.ErrorCode(rapid.SampledFrom([]int64{0, 9, 10, 44, 44 - 1<<31, 2404}).Draw(t, "code")),
 					PreviousVersion: version.Draw(t, "previous"), NextVersion: version.Draw(t, "next"),
 				})

@@ -4,6 +4,7 @@ import (
 	"conifer.dev/conifer/internal/wire/omaha"
 	"fmt"
 	"math"
+	"strings"
 	"testing"
 	"time"
 
@@ -17,6 +18,7 @@ var (
 	genVersion = rapid.StringMatching(`[0-3]\.[0-3](\.[0-3]){0,2}((~rc|\+nightly-)[0-3])?`)
 	genText    = rapid.SampledFrom([]string{"", "", "", "reason"})
 	genPercent = rapid.SampledFrom([]string{"0", "1", "25", "99.99", "100", "50/7d", "100/36h", "canary:1:24h,early:10:48h,all:100"})
+	genFeature = rapid.SampledFrom([]string{"delta-1", "delta-2"})
 	genWindows = rapid.SliceOfN(rapid.SampledFrom([]string{"0 22 * * 1-5; 4h; Europe/Berlin", "@daily; 12h", "*/10 * * * *; 5m"}), 0, 2)
 )
 
@@ -24,6 +26,7 @@ var (
 type world struct {
 	t    *rapid.T
 	seen map[string]Release
+	runs string // what the machine says it runs
 }
 
 func (w *world) release(label string) Release {
@@ -33,6 +36,9 @@ func (w *world) release(label string) Release {
 		r = Release{Version: version, DeadEnd: genText.Draw(w.t, "dead end"), Floor: genText.Draw(w.t, "floor")}
 		if rapid.IntRange(0, 3).Draw(w.t, "halted") == 0 {
 			r.Halt = halted()
+		}
+		for _, from := range rapid.SliceOfNDistinct(rapid.OneOf(genVersion, rapid.Just(w.runs)), 0, 2, rapid.ID).Draw(w.t, "deltas") {
+			r.Deltas = append(r.Deltas, Payload{From: from, Features: rapid.SliceOfN(genFeature, 0, 2).Draw(w.t, "features")})
 		}
 		w.seen[version] = r
 	}
@@ -56,11 +62,11 @@ func (w *world) machine() Machine {
 	m := Machine{
 		ID:      rapid.StringMatching(`[0-9a-f]{0,4}`).Draw(w.t, "id"),
 		Version: rapid.OneOf(genVersion, rapid.SampledFrom([]string{"", "0.0.0", "ForcedUpdate"})).Draw(w.t, "runs"),
-		Arch:    rapid.SampledFrom([]string{"amd64", "amd64", "amd64", ""}).Draw(w.t, "arch"),
-		Manual:  rapid.Bool().Draw(w.t, "manual"), HasWariness: rapid.Bool().Draw(w.t, "has wariness"),
+		Arch:    rapid.SampledFrom([]string{"amd64", "amd64", "amd64", ""}).Draw(w.t, "arch"), Payloads: strings.Join(rapid.SliceOfN(genFeature, 0, 3).Draw(w.t, "payloads"), " "),
+		Manual: rapid.Bool().Draw(w.t, "manual"), HasWariness: rapid.Bool().Draw(w.t, "has wariness"),
 		Wariness: rapid.OneOf(rapid.Float64Range(0, 1), rapid.SampledFrom([]float64{math.NaN(), math.Inf(1), -3, 7})).Draw(w.t, "wariness"),
 	}
-	m.Forced = omaha.Forced(m.Version)
+	m.Forced, w.runs = omaha.Forced(m.Version), m.Version
 	return m
 }
 
@@ -90,7 +96,7 @@ func (w *world) group() *Group {
 }
 
 func genCase(t *rapid.T) *Case {
-	w := &world{t, map[string]Release{}}
+	w := &world{t: t, seen: map[string]Release{}}
 	c := &Case{
 		Now: noon.Add(time.Duration(rapid.IntRange(0, 100).Draw(t, "hours")) * time.Hour), App: "os", AppKnown: rapid.IntRange(0, 9).Draw(t, "known") > 0,
 		Machine: w.machine(), Group: w.group(), Releases: w.rollouts(), Pin: w.pin(),

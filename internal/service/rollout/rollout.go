@@ -21,9 +21,10 @@ type Machine struct {
 	Version     string // that it runs
 	Arch        string // Debian's name, or "" when the machine did not tell
 	Wariness    float64
-	HasWariness bool // Wariness was told: from 0, eager, to 1, last of all
-	Manual      bool // a person asked on the machine
-	Forced      bool // Version is one that asks for any release ([Forces]): older than everything, and manual
+	HasWariness bool   // Wariness was told: from 0, eager, to 1, last of all
+	Payloads    string // the features of payloads that it can apply, as words
+	Manual      bool   // a person asked on the machine
+	Forced      bool   // Version is one that asks for any release ([Forces]): older than everything, and manual
 }
 
 // Group is the policy that a machine is under.
@@ -52,6 +53,8 @@ type Release struct {
 	Halt      *Halt     // nil when it is not halted
 	DeadEnd   string    // why machines that run it are not updated, "" when they are
 	Floor     string    // why it must not be skipped, "" when it may be
+	Full      Payload   // for whatever a machine runs
+	Deltas    []Payload // each from another version
 }
 
 // Pin holds the machine at one release.

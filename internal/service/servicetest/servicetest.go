@@ -92,6 +92,13 @@ func Release(version string) store.Release {
 	}
 }
 
+// Delta is a delta to such a release, for machines that know delta-1.
+func Delta(from string) store.Delta {
+	return store.Delta{
+		From: from, Features: []string{"delta-1"}, File: store.File{Name: "from-" + from + ".payload", SizeBytes: 50, SHA256: strings.Repeat("cd", 32)},
+	}
+}
+
 // Populate adds the application, releases, and groups alpha and stable that follow channels of their names, which point at
 // the first release.
 func (s *Service) Populate(versions ...string) {
@@ -119,6 +126,9 @@ type Machine struct {
 	ID      string
 	Group   string
 	Version string
+
+	// Payloads are the features of payloads that it says it can apply, as words.
+	Payloads string
 }
 
 // NewMachine makes a machine; the service does not know it yet.
@@ -153,6 +163,7 @@ func (m *Machine) Report(e omaha.Event) {
 // Send makes one request about [App].
 func (m *Machine) Send(app omaha.AppRequest) (*omaha.AppResponse, error) {
 	app.ID, app.MachineID, app.Track, app.Version, app.Board = App, m.ID, m.Group, m.Version, "amd64-usr"
+	app.Payloads = m.Payloads
 	text, err := omaha.NewRequest("servicetest", omaha.Scheduled, app).Encode()
 	if err != nil {
 		return nil, err

@@ -8,7 +8,7 @@ type Change interface{ isChange() }
 type (
 	PutApp        struct{ App App }
 	PutRelease    struct{ Release Release }
-	RemoveRelease struct{ App, Arch, Version string }
+	RemoveRelease struct{ App, Arch, Version string } // with its download counts
 	PutChannel    struct{ Channel Channel }
 	PutGroup      struct{ Group Group }
 	PutMachine    struct{ Machine Machine }
@@ -23,15 +23,16 @@ type (
 	PutToken      struct{ Token Token }
 	RemoveToken   struct{ ID string }
 	RemoveChannel struct{ App, Name string }
-	RemoveGroup   struct{ App, Name string } // with its rollouts
+	RemoveGroup   struct{ App, Name string } // with its rollouts and download counts
 	RemoveMachine struct{ App, ID string }   // with its bars, pin and place; its events stay
 )
 
-// The additions to the logs, which are asked for and not loaded.
+// The additions to the logs and counts, which are asked for and not loaded. AddDownloads adds to the numbers that are there.
 type (
-	AddEvent    struct{ Event Event }
-	AddActivity struct{ Activity Activity }
-	AddSample   struct{ Sample Sample }
+	AddDownloads struct{ Downloads Downloads }
+	AddEvent     struct{ Event Event }
+	AddActivity  struct{ Activity Activity }
+	AddSample    struct{ Sample Sample }
 )
 
 // EndGrant gives a machine's place under a limit back, if it holds one.
@@ -48,6 +49,7 @@ func (RemoveBar) isChange()     {}
 func (PutHalt) isChange()       {}
 func (RemoveHalt) isChange()    {}
 func (AddEvent) isChange()      {}
+func (AddDownloads) isChange()  {}
 func (AddActivity) isChange()   {}
 func (PutRollout) isChange()    {}
 func (RemoveRollout) isChange() {}

@@ -30,6 +30,7 @@ type Release struct {
 	SizeBytes int64     `json:"size_bytes"`
 	SHA256    string    `json:"sha256"` // hex
 	Extra     []File    `json:"extra,omitempty"`
+	Deltas    []Delta   `json:"deltas,omitempty"` // ascending by From
 	Notes     string    `json:"notes,omitempty"`
 	Floor     string    `json:"floor,omitempty"`    // why it must not be skipped, "" when it may be
 	DeadEnd   string    `json:"dead_end,omitempty"` // why machines that run it are not updated, "" when they are
@@ -41,6 +42,32 @@ type File struct {
 	Name      string `json:"name"`
 	SizeBytes int64  `json:"size_bytes"`
 	SHA256    string `json:"sha256"`
+}
+
+// Delta is a payload in place of the full one, beside it, for machines that run one version.
+type Delta struct {
+	From     string   `json:"from"`     // that version
+	Features []string `json:"features"` // what a machine must know to apply it
+	File
+}
+
+// Downloads count what machines of a group downloaded of a release. A download counts when a machine reports its end.
+type Downloads struct {
+	App     string `json:"app"`
+	Group   string `json:"group"`
+	Arch    string `json:"arch"`
+	Version string `json:"version"`
+	Traffic
+}
+
+// Traffic is finished downloads, counted.
+type Traffic struct {
+	Fulls        int64 `json:"fulls"` // of the full payload
+	FullBytes    int64 `json:"full_bytes"`
+	Deltas       int64 `json:"deltas"`
+	DeltaBytes   int64 `json:"delta_bytes"`
+	SavedBytes   int64 `json:"saved_bytes"`   // how much more the full payload in place of the deltas would have been
+	FailedDeltas int64 `json:"failed_deltas"` // deltas that machines gave up for the full payload
 }
 
 // Channel is a name that points at a release for each architecture.

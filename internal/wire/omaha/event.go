@@ -17,11 +17,12 @@ const (
 // EventResult is how it ended.
 type EventResult int
 
-// The event results that update_engine sends.
+// The event results that update_engine sends, and Canceled, which only our agent does.
 const (
 	Failed        EventResult = 0
 	Success       EventResult = 1
 	SuccessReboot EventResult = 2 // the new release runs
+	Canceled      EventResult = 4 // of DownloadStarted: see Event.GaveDeltaUp
 	Deferred      EventResult = 9 // not taken, by the machine's own policy
 )
 
@@ -33,7 +34,15 @@ type Event struct {
 	ErrorCode       ErrorCode   `xml:"errorcode,attr,omitempty"`
 	PreviousVersion string      `xml:"previousversion,attr,omitempty"`
 	NextVersion     string      `xml:"nextversion,attr,omitempty"` // of the release it is about; update_engine does not tell
+	Payload         string      `xml:"payload,attr,omitempty"`     // DeltaPayload when a delta was downloaded; only our agent tells
 }
+
+// DeltaPayload is what Event.Payload says of a delta; anything else is the full payload.
+const DeltaPayload = "delta"
+
+// GaveDeltaUp reports whether the event says that a delta failed and the machine goes on with the full payload. The update has not
+// failed by that; ErrorCode says why the delta did.
+func (e Event) GaveDeltaUp() bool { return e.Type == DownloadStarted && e.Result == Canceled }
 
 // NoPreviousVersion is the previous version of a machine that has never been updated.
 const NoPreviousVersion = "0.0.0.0"

@@ -66,7 +66,7 @@ var (
 		"", "", "", "\n", "<!-- c -->", "<!--->-->", "<?pi a?>", "<?xml?>", "<?x?>", "text", "&amp;", "<![CDATA[a<b]]>", "<![CDATA[]]>", "]]&gt;", "é", "<a:b/>",
 	})
 	someNames = rapid.SampledFrom([]string{
-		"protocol", "version", "appid", "machinealias", "x:track", "xmlns", "xmlns:x", ":a", "b:", "_", "eventtype", "active", "sp", "é", "wariness",
+		"protocol", "version", "appid", "machinealias", "x:track", "xmlns", "xmlns:x", ":a", "b:", "_", "eventtype", "active", "sp", "é", "wariness", "payloads", "payload",
 	})
 	someElements = rapid.SampledFrom([]string{"app", "app", "os", "event", "ping", "updatecheck", "x:event", "data", "request"})
 )

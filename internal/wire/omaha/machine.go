@@ -29,6 +29,16 @@ func architecture(name string) string {
 	return ""
 }
 
+// Knows reports whether a feature is among the words of AppRequest.Payloads.
+func Knows(payloads, feature string) bool {
+	for word := range strings.FieldsSeq(payloads) {
+		if word == feature {
+			return true
+		}
+	}
+	return false
+}
+
 // CanonicalID is an application id without the braces and capitals that some clients write around and in it.
 func CanonicalID(id string) string {
 	if inner, ok := strings.CutPrefix(id, "{"); ok && strings.HasSuffix(inner, "}") {

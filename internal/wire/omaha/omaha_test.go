@@ -117,6 +117,45 @@ func TestEncodedRequest(t *testing.T) {
 	}
 }
 
+// TestEncodedRequestOfDeltas is a machine that could apply deltas, gave one up, and downloaded another.
+func TestEncodedRequestOfDeltas(t *testing.T) {
+	r := NewRequest("conifer-agent-1.0.0", Scheduled, AppRequest{
+		ID: "conifer-os", Version: "1.0.0", Track: "alpha", MachineID: "m1", Board: "amd64-usr", DeltaOkay: "false", Payloads: "delta-1 delta-2",
+		Events: []Event{
+			{Type: DownloadStarted, Result: Canceled, ErrorCode: 10, NextVersion: "1.1.0"},
+			{Type: DownloadFinished, Result: Success, NextVersion: "1.2.0", Payload: DeltaPayload},
+		},
+	})
+	text, err := r.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "delta.request.xml", text)
+	back, err := ParseRequest(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(r, back); diff != "" {
+		t.Error(diff)
+	}
+	if events := back.Apps[0].Events; !events[0].GaveDeltaUp() || events[1].GaveDeltaUp() {
+		t.Errorf("got %+v", events)
+	}
+}
+
+func TestKnows(t *testing.T) {
+	for payloads, want := range map[string]bool{
+		"": false, "delta-1": true, "delta-2 delta-1": true, "\n\tdelta-1 ": true, "delta-10": false, "delta-1,delta-2": false, "Delta-1": false,
+	} {
+		if Knows(payloads, "delta-1") != want {
+			t.Errorf("%q: got %v", payloads, !want)
+		}
+	}
+	if Knows(" ", "") {
+		t.Error("the empty word is known")
+	}
+}
+
 func TestParseRequestRefuses(t *testing.T) {
 	good := string(vector(t, "poll.request.xml"))
 	replaced := func(old, new string) string {
@@ -167,6 +206,8 @@ func TestParseRequestRefuses(t *testing.T) {
 		{"no application", `<request protocol="3.0"></request>`, "0 applications"},
 		{"no application id", replaced(`appid="{e96281a6-d1af-4bde-9a0a-97b76e56dc57}"`, ""), "no appid"},
 		{"a word for a number", replaced(`eventtype="3"`, `eventtype="three"`), "invalid syntax"},
+		{"long payloads", replaced(`machinealias=""`, `payloads="`+long+`"`), "attribute payloads"},
+		{"a long payload", replaced(`previousversion="0.0.0.0"`, `payload="`+long+`"`), "attribute payload"},
 		{"a long version", replaced(`version="4081.2.0"`, `version="`+long+`"`), "attribute version"},
 		{"a long previous version", replaced(`previousversion="0.0.0.0"`, `previousversion="`+long+`"`), "previousversion"},
 		{"too large", good + strings.Repeat(" ", MaxRequestBytes), "more than 65536"},

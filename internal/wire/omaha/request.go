@@ -45,6 +45,7 @@ type AppRequest struct {
 	HardwareClass string `xml:"hardware_class,attr"`
 	DeltaOkay     string `xml:"delta_okay,attr"`         // "true" or "false"
 	Wariness      string `xml:"wariness,attr,omitempty"` // 0 to 1: how late in a roll-out it wants to be; only our agent tells
+	Payloads      string `xml:"payloads,attr,omitempty"` // the features of payloads that it can apply, see Knows; only our agent tells
 
 	Ping        *Ping               `xml:"ping"`
 	UpdateCheck *UpdateCheckRequest `xml:"updatecheck"`
@@ -103,12 +104,12 @@ func (a *AppRequest) validate() error {
 		return fault.New(fault.Invalid, "application %s has %d events, more than %d", a.ID, len(a.Events), maxEvents)
 	}
 	for _, e := range a.Events {
-		if err := checkLengths(value{"previousversion", e.PreviousVersion}, value{"nextversion", e.NextVersion}); err != nil {
+		if err := checkLengths(value{"previousversion", e.PreviousVersion}, value{"nextversion", e.NextVersion}, value{"payload", e.Payload}); err != nil {
 			return err
 		}
 	}
 	return checkLengths(value{"appid", a.ID}, value{"version", a.Version}, value{"track", a.Track},
 		value{"bootid", a.BootID}, value{"oem", a.OEM}, value{"oemversion", a.OEMVersion},
 		value{"alephversion", a.AlephVersion}, value{"machineid", a.MachineID}, value{"machinealias", a.MachineAlias},
-		value{"board", a.Board}, value{"hardware_class", a.HardwareClass}, value{"wariness", a.Wariness})
+		value{"board", a.Board}, value{"hardware_class", a.HardwareClass}, value{"wariness", a.Wariness}, value{"payloads", a.Payloads})
 }

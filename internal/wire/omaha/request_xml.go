@@ -144,6 +144,8 @@ func (a *AppRequest) field(name string) *string {
 		return &a.DeltaOkay
 	case "wariness":
 		return &a.Wariness
+	case "payloads":
+		return &a.Payloads
 	}
 	return nil
 }
@@ -170,6 +172,8 @@ func (e *Event) read(s *scanner) {
 			e.PreviousVersion = s.value
 		case "nextversion":
 			e.NextVersion = s.value
+		case "payload":
+			e.Payload = s.value
 		}
 	}
 	s.skip()
@@ -211,6 +215,7 @@ func (a *AppRequest) appendTo(dst []byte) []byte {
 	dst = appendAttr(dst, "hardware_class", a.HardwareClass)
 	dst = appendAttr(dst, "delta_okay", a.DeltaOkay)
 	dst = appendOptional(dst, "wariness", a.Wariness)
+	dst = appendOptional(dst, "payloads", a.Payloads)
 	dst = append(dst, ">\n"...)
 	if a.Ping != nil {
 		dst = append(dst, "        <ping"...)
@@ -235,5 +240,6 @@ func (e *Event) appendTo(dst []byte) []byte {
 	}
 	dst = appendOptional(dst, "previousversion", e.PreviousVersion)
 	dst = appendOptional(dst, "nextversion", e.NextVersion)
+	dst = appendOptional(dst, "payload", e.Payload)
 	return append(dst, "></event>\n"...)
 }

@@ -93,16 +93,20 @@ func loadTokens(ctx context.Context, l *loading) error {
 }
 
 func loadReleases(ctx context.Context, l *loading) error {
-	return l.each(ctx, `SELECT app, arch, version, url, file, size_bytes, sha256, extra, notes, floor, dead_end, added FROM release`,
+	return l.each(ctx, `SELECT app, arch, version, url, file, size_bytes, sha256, extra, deltas, notes, floor, dead_end, added FROM release`,
 		func(row pgx.Rows) (store.Change, error) {
 			var r store.Release
-			var extra string
+			var extra, deltas string
 			var added int64
-			if err := row.Scan(&r.App, &r.Arch, &r.Version, &r.URL, &r.File, &r.SizeBytes, &r.SHA256, &extra, &r.Notes, &r.Floor, &r.DeadEnd, &added); err != nil {
+			if err := row.Scan(&r.App, &r.Arch, &r.Version, &r.URL, &r.File, &r.SizeBytes, &r.SHA256, &extra, &deltas, &r.Notes, &r.Floor, &r.DeadEnd,
+				&added); err != nil {
 				return nil, err
 			}
 			r.Added = fromMillis(added)
-			err := unlist("files of release "+r.Version, extra, &r.Extra)
+			if err := unlist("files of release "+r.Version, extra, &r.Extra); err != nil {
+				return nil, err
+			}
+			err := unlist("deltas of release "+r.Version, deltas, &r.Deltas)
 			return store.PutRelease{Release: r}, err
 		})
 }

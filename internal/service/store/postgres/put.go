@@ -26,7 +26,7 @@ func onConflict(keys, set []string) string {
 
 var (
 	putApp     = upsert("app", 1, "id, name, product_id")
-	putRelease = upsert("release", 3, "app, arch, version, url, file, size_bytes, sha256, extra, notes, floor, dead_end, added")
+	putRelease = upsert("release", 3, "app, arch, version, url, file, size_bytes, sha256, extra, deltas, notes, floor, dead_end, added")
 	putGroup   = upsert("fleet_group", 2, "app, name, channel, paused, paused_at, percent, max_per_period, max_at_once, "+
 		"error_budget, windows, silent_after, pin, downgrade")
 	putRollout = upsert("rollout", 4, "app, fleet_group, arch, version, started, stopped, reached, emergency")
@@ -44,7 +44,8 @@ func (w *writing) put(change store.Change) {
 		w.queue(putApp, c.App.ID, c.App.Name, c.App.ProductID)
 	case store.PutRelease:
 		r := c.Release
-		w.queue(putRelease, r.App, r.Arch, r.Version, r.URL, r.File, r.SizeBytes, r.SHA256, list(r.Extra), r.Notes, r.Floor, r.DeadEnd, millis(r.Added))
+		w.queue(putRelease, r.App, r.Arch, r.Version, r.URL, r.File, r.SizeBytes, r.SHA256, list(r.Extra), list(r.Deltas), r.Notes, r.Floor, r.DeadEnd,
+			millis(r.Added))
 	case store.PutChannel:
 		w.putChannel(c.Channel)
 	case store.PutGroup:
@@ -84,6 +85,9 @@ func (w *writing) note(change store.Change) {
 	case store.AddActivity:
 		a := c.Activity
 		w.queue(`INSERT INTO activity (at, who, app, text) VALUES ($1, $2, $3, $4)`, millis(a.At), a.Who, a.App, a.Text)
+	case store.AddDownloads:
+		d := c.Downloads
+		w.queue(addDownloads, d.App, d.Group, d.Arch, d.Version, d.Fulls, d.FullBytes, d.Deltas, d.DeltaBytes, d.SavedBytes, d.FailedDeltas)
 	case store.AddSample:
 		s := c.Sample
 		w.queue(addSample, s.App, s.Group, s.Step.Milliseconds(), millis(s.At), list(s.States), list(s.Versions))

@@ -79,15 +79,17 @@ func (w *writing) write(change store.Change) {
 	switch c := change.(type) {
 	case store.PutApp, store.PutRelease, store.PutChannel, store.PutGroup, store.PutRollout, store.PutToken:
 		w.put(c)
-	case store.PutBar, store.PutHalt, store.PutPin, store.AddActivity, store.AddSample:
+	case store.PutBar, store.PutHalt, store.PutPin, store.AddActivity, store.AddSample, store.AddDownloads:
 		w.note(c)
 	case store.RemoveGroup:
 		w.queue(`DELETE FROM rollout WHERE app = $1 AND fleet_group = $2`, c.App, c.Name)
+		w.queue(`DELETE FROM download WHERE app = $1 AND fleet_group = $2`, c.App, c.Name)
 		w.queue(`DELETE FROM fleet_group WHERE app = $1 AND name = $2`, c.App, c.Name)
 	case store.RemoveChannel:
 		w.queue(`DELETE FROM channel_release WHERE app = $1 AND channel = $2`, c.App, c.Name)
 		w.queue(`DELETE FROM channel WHERE app = $1 AND name = $2`, c.App, c.Name)
 	case store.RemoveRelease:
+		w.queue(`DELETE FROM download WHERE app = $1 AND arch = $2 AND version = $3`, c.App, c.Arch, c.Version)
 		w.queue(`DELETE FROM release WHERE app = $1 AND arch = $2 AND version = $3`, c.App, c.Arch, c.Version)
 	case store.RemoveBar:
 		w.queue(`DELETE FROM bar WHERE app = $1 AND machine = $2 AND version = $3`, c.App, c.Machine, c.Version)

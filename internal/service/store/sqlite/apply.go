@@ -54,6 +54,8 @@ func (t *transaction) applyOne(change store.Change) error {
 		return t.putGroup(c.Group)
 	case store.AddSample:
 		return t.addSample(c.Sample)
+	case store.AddDownloads:
+		return t.addDownloads(c.Downloads)
 	}
 	for _, s := range statements(change) {
 		if err := t.exec(s.text, s.args...); err != nil {
@@ -106,7 +108,10 @@ func statements(change store.Change) []statement {
 func removals(change store.Change) []statement {
 	switch c := change.(type) {
 	case store.RemoveRelease:
-		return one(`DELETE FROM release WHERE app = ? AND arch = ? AND version = ?`, c.App, c.Arch, c.Version)
+		return []statement{
+			{`DELETE FROM download WHERE app = ? AND arch = ? AND version = ?`, []any{c.App, c.Arch, c.Version}},
+			{`DELETE FROM release WHERE app = ? AND arch = ? AND version = ?`, []any{c.App, c.Arch, c.Version}},
+		}
 	case store.RemoveChannel:
 		return []statement{
 			{`DELETE FROM channel_release WHERE app = ? AND channel = ?`, []any{c.App, c.Name}},
@@ -115,6 +120,7 @@ func removals(change store.Change) []statement {
 	case store.RemoveGroup:
 		return []statement{
 			{`DELETE FROM rollout WHERE app = ? AND fleet_group = ?`, []any{c.App, c.Name}},
+			{`DELETE FROM download WHERE app = ? AND fleet_group = ?`, []any{c.App, c.Name}},
 			{`DELETE FROM fleet_group WHERE app = ? AND name = ?`, []any{c.App, c.Name}},
 		}
 	case store.RemoveBar:
@@ -140,12 +146,12 @@ func (t *transaction) putApp(a store.App) error {
 }
 
 func (t *transaction) putRelease(r store.Release) error {
-	return t.exec(`INSERT INTO release (app, arch, version, url, file, size_bytes, sha256, extra, notes, floor, dead_end, added)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+	return t.exec(`INSERT INTO release (app, arch, version, url, file, size_bytes, sha256, extra, deltas, notes, floor, dead_end, added)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (app, arch, version) DO UPDATE SET url = excluded.url, file = excluded.file, size_bytes = excluded.size_bytes,
-		sha256 = excluded.sha256, extra = excluded.extra, notes = excluded.notes, floor = excluded.floor, dead_end = excluded.dead_end,
+		sha256 = excluded.sha256, extra = excluded.extra, deltas = excluded.deltas, notes = excluded.notes, floor = excluded.floor, dead_end = excluded.dead_end,
 		added = excluded.added`,
-		r.App, r.Arch, r.Version, r.URL, r.File, r.SizeBytes, r.SHA256, encoded(r.Extra), r.Notes, r.Floor, r.DeadEnd, millis(r.Added))
+		r.App, r.Arch, r.Version, r.URL, r.File, r.SizeBytes, r.SHA256, encoded(r.Extra), encoded(r.Deltas), r.Notes, r.Floor, r.DeadEnd, millis(r.Added))
 }
 
 // putChannel replaces the pointers of a channel as a whole.

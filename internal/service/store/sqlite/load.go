@@ -105,18 +105,21 @@ func loadTokens(ctx context.Context, q querier, yield func(store.Change) error) 
 func loadReleases(ctx context.Context, q querier, yield func(store.Change) error) error {
 	return each(ctx, q, func(rows *sql.Rows) error {
 		var r store.Release
-		var extra []byte
+		var extra, deltas []byte
 		var added int64
-		if err := rows.Scan(&r.App, &r.Arch, &r.Version, &r.URL, &r.File, &r.SizeBytes, &r.SHA256, &extra, &r.Notes,
+		if err := rows.Scan(&r.App, &r.Arch, &r.Version, &r.URL, &r.File, &r.SizeBytes, &r.SHA256, &extra, &deltas, &r.Notes,
 			&r.Floor, &r.DeadEnd, &added); err != nil {
 			return err
 		}
 		if err := json.Unmarshal(extra, &r.Extra); err != nil {
 			return fmt.Errorf("files of release %s: %w", r.Version, err)
 		}
+		if err := json.Unmarshal(deltas, &r.Deltas); err != nil {
+			return fmt.Errorf("deltas of release %s: %w", r.Version, err)
+		}
 		r.Added = fromMillis(added)
 		return yield(store.PutRelease{Release: r})
-	}, `SELECT app, arch, version, url, file, size_bytes, sha256, extra, notes, floor, dead_end, added FROM release`)
+	}, `SELECT app, arch, version, url, file, size_bytes, sha256, extra, deltas, notes, floor, dead_end, added FROM release`)
 }
 
 // loadChannels relies on the order of the rows: those of one channel follow each other.

@@ -21,11 +21,12 @@ type content struct {
 	records  []store.Change
 	events   map[string][]store.Event // by application, the newest first
 	activity []store.Activity
+	samples  []store.Sample
 }
 
 // earlier is what is found in a database of each earlier version of the schema after it was upgraded. testdata/VERSION.sql is the whole
 // database as it was written with that schema.
-var earlier = map[int64]content{1: ofVersion1()}
+var earlier = map[int64]content{1: ofVersion1(), 2: ofVersion2()}
 
 // flatcar is the application id that Flatcar's machines ask by.
 const flatcar = "e96281a6-d1af-4bde-9a0a-97b76e56dc57"
@@ -178,6 +179,12 @@ func compare(t *testing.T, s *Store, want content, upgraded time.Time) {
 	for app, want := range want.events {
 		events, err := s.Events(t.Context(), app, "", 100)
 		if diff := cmp.Diff(want, events); err != nil || diff != "" {
+			t.Error(err, diff)
+		}
+	}
+	for _, want := range want.samples {
+		samples, err := s.Samples(t.Context(), want.App, want.Group, want.Step, want.At)
+		if diff := cmp.Diff([]store.Sample{want}, samples); err != nil || diff != "" {
 			t.Error(err, diff)
 		}
 	}

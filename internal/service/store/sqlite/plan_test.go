@@ -15,7 +15,8 @@ func TestNothingIsScanned(t *testing.T) {
 	s := opened(t)
 	e := store.Event{App: "a", Machine: "m"}
 	applied(t, s, store.PutApp{App: store.App{ID: "a", Name: "a"}}, store.PutMachine{Machine: store.Machine{App: "a", ID: "m"}}, store.AddEvent{Event: e},
-		store.AddSample{Sample: store.Sample{App: "a"}}, store.RemoveMachine{App: "a", ID: "m"}, store.EndGrant{App: "a", Machine: "m"})
+		store.AddSample{Sample: store.Sample{App: "a"}}, store.RemoveMachine{App: "a", ID: "m"}, store.EndGrant{App: "a", Machine: "m"},
+		store.AddDownloads{Downloads: store.Downloads{App: "a"}}, store.RemoveGroup{App: "a", Name: "g"})
 	now := time.Now()
 	for _, now := range []time.Time{now.Add(time.Hour), now} { // the clock is set back
 		if _, err := s.Grant(t.Context(), store.Limit{App: "a", Group: "g", PerPeriod: 9, Period: time.Hour}, asks(20), now); err != nil {

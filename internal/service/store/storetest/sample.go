@@ -20,6 +20,10 @@ func whole() []store.Change {
 		store.PutRelease{Release: store.Release{
 			App: app, Arch: "amd64", Version: "1.1.0", URL: "conifer-os/amd64/1.1.0/", File: "full.payload", SizeBytes: 1 << 40, SHA256: "ab",
 			Extra: []store.File{{Name: "x", SizeBytes: 2, SHA256: "cd"}, {Name: "y", SizeBytes: 3, SHA256: "ef"}},
+			Deltas: []store.Delta{
+				{From: "1.0.0", Features: []string{"delta-1", "delta-2"}, File: store.File{Name: "from-1.0.0.payload", SizeBytes: 4, SHA256: "12"}},
+				{From: "1.0.5", Features: []string{"delta-1"}, File: store.File{Name: "from-1.0.5.payload", SizeBytes: 1 << 40, SHA256: "34"}},
+			},
 			Notes: "a 'quoted' ☂ note\n", Floor: "moves the state", DeadEnd: "cannot update itself", Added: noon,
 		}},
 		store.PutChannel{Channel: store.Channel{App: app, Name: "alpha", Releases: map[string]string{"amd64": "1.1.0"}}},

@@ -43,6 +43,8 @@ type Store interface {
 	Activity(ctx context.Context, limit int) ([]store.Activity, error)
 	// Samples reads a group's time series from since on, the oldest first. A sample of the same moment replaces the one before.
 	Samples(ctx context.Context, app, group string, step time.Duration, since time.Time) ([]store.Sample, error)
+	// Downloads reads what AddDownloads added up, of one group or with group "" of all, by group, architecture and version.
+	Downloads(ctx context.Context, app, group string) ([]store.Downloads, error)
 	// Prune forgets what is before the cutoffs in logs, time series and the ledger of places (closed ones that no period can still
 	// count: older than a week). It works in small transactions and returns how many rows went.
 	Prune(ctx context.Context, c store.Cutoffs) (int, error)
@@ -60,7 +62,7 @@ type Database struct {
 
 // Run tests a kind of store. database makes an empty one for each test.
 func Run(t *testing.T, database func(t *testing.T) Database) {
-	for _, suite := range []map[string]func(*testing.T, Database){records, logs, pruning, places} {
+	for _, suite := range []map[string]func(*testing.T, Database){records, logs, downloads, pruning, places} {
 		for name, test := range suite {
 			t.Run(name, func(t *testing.T) { test(t, database(t)) })
 		}
