@@ -38,7 +38,7 @@ func (c *command) releaseCreate() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			r, err := pack.CreateRelease(cmd.Context(), image, out, nil, created, pack.DeltaOptions{Options: pack.Options{Level: speed}}, c.step)
+			r, err := pack.CreateRelease(cmd.Context(), image, out, nil, created, pack.DeltaOptions{Options: pack.Options{Level: speed, Report: true}}, c.step)
 			if err != nil {
 				return err
 			}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 
 	"conifer.dev/conifer/internal/factory/diff"
 	"conifer.dev/conifer/internal/fault"
@@ -27,19 +26,14 @@ type finder func(ctx context.Context, old, new diff.Image, o diff.Options) ([]di
 // MakeDelta writes to the file out the payload that makes the new sources of the old ones, and returns what deltas.json says of
 // it. A source without an old one of its target is packed as in a full payload, and so is a part whose delta saves little or nothing.
 // The payload appears when it was applied to the old sources and gave the new ones, bit for bit.
-func MakeDelta(ctx context.Context, old, new []Source, out string, o DeltaOptions) (_ *release.Delta, err error) {
+func MakeDelta(ctx context.Context, old, new []Source, out string, o DeltaOptions) (*release.Delta, error) {
 	o.Options = o.Options.withDefaults()
 	if o.find == nil {
 		o.find = diff.Find
 	}
-	aside, err := os.MkdirTemp(filepath.Dir(out), ".delta-*")
+	w, err := newWriter(out, o.Options)
 	if err != nil {
 		return nil, fmt.Errorf("make delta: %w", err)
-	}
-	defer os.RemoveAll(aside)
-	w, err := newDeltaWriter(aside, o)
-	if err != nil {
-		return nil, err
 	}
 	defer w.close()
 	m := &payload.Manifest{
@@ -47,33 +41,17 @@ func MakeDelta(ctx context.Context, old, new []Source, out string, o DeltaOption
 		From: o.From, Features: []string{payload.FeatureDelta},
 	}
 	for _, s := range new {
-		target, err := w.target(ctx, s, pathOf(old, s.Target))
+		target, err := w.difference(ctx, s, pathOf(old, s.Target), o.find)
 		if err != nil {
 			return nil, fmt.Errorf("make delta of %s: %w", s.Target, err)
 		}
 		m.Targets = append(m.Targets, *target)
 	}
-	head, err := m.Encode()
-	if err != nil {
-		return nil, fmt.Errorf("make delta: %w", err)
-	}
-	unproven := filepath.Join(aside, filepath.Base(out))
-	made, err := assemble(unproven, head, w.data)
+	made, err := w.finish(ctx, m, old, new)
 	if err != nil {
 		return nil, err
 	}
-	if err := proveDelta(ctx, unproven, old, new, o.Count); err != nil {
-		return nil, err
-	}
-	if err := os.Rename(unproven, out); err != nil {
-		return nil, err
-	}
-	if o.Report {
-		if err := writeReport(out, made, o.Options, o.From, w.costs); err != nil {
-			return nil, err
-		}
-	}
-	return &release.Delta{From: o.From, Features: m.Features, Payload: *made}, SyncFolder(filepath.Dir(out))
+	return &release.Delta{From: o.From, Features: m.Features, Payload: *made}, nil
 }
 
 func pathOf(sources []Source, target string) string {
@@ -85,28 +63,10 @@ func pathOf(sources []Source, target string) string {
 	return ""
 }
 
-// deltaWriter collects the data of a delta payload.
-type deltaWriter struct {
-	o     DeltaOptions
-	data  *os.File
-	costs []costs // by target
-}
-
-func newDeltaWriter(dir string, o DeltaOptions) (*deltaWriter, error) {
-	data, err := os.Create(filepath.Join(dir, "data"))
-	return &deltaWriter{o: o, data: data}, err
-}
-
-func (w *deltaWriter) close() { w.data.Close() }
-
-// target appends the data of one target.
-func (w *deltaWriter) target(ctx context.Context, s Source, oldPath string) (*payload.Target, error) {
+// difference appends the data of one target that is made from an old one, where there is one.
+func (w *writer) difference(ctx context.Context, s Source, oldPath string, find finder) (*payload.Target, error) {
 	if oldPath == "" {
-		t, err := compress(ctx, s, w.data, w.o.Options)
-		if err == nil {
-			w.costs = append(w.costs, costs{Source: s, parts: costsOf(t.Ops, 0)})
-		}
-		return t, err
+		return w.compress(ctx, s)
 	}
 	old, err := openSection(oldPath)
 	if err != nil {
@@ -118,14 +78,14 @@ func (w *deltaWriter) target(ctx context.Context, s Source, oldPath string) (*pa
 		return nil, err
 	}
 	defer now.Close()
-	found, err := w.o.find(ctx, old.image(), now.image(), diff.Options{Workers: w.o.Workers, Progress: w.o.Count})
+	found, err := find(ctx, old.image(), now.image(), diff.Options{Workers: w.o.Workers, Progress: w.o.Count})
 	if err != nil {
 		return nil, err
 	}
 	if err := checkPlans(found, old.Size(), now.Size()); err != nil {
 		return nil, err
 	}
-	parts, err := encodeAllParts(ctx, found, old, now, w.o.Options)
+	parts, err := encodeAllParts(ctx, found, old, now, w.o)
 	if err != nil {
 		return nil, err
 	}
@@ -203,7 +163,7 @@ const worthComparing = 10
 const overheadSizeBytes = 200
 
 // part appends the data of one part of a target, as a delta or, when that is smaller, in chunks.
-func (w *deltaWriter) part(ctx context.Context, p *part, now io.ReaderAt) ([]payload.Op, error) {
+func (w *writer) part(ctx context.Context, p *part, now io.ReaderAt) ([]payload.Op, error) {
 	if int64(len(p.data))*worthComparing > p.plan.SizeBytes {
 		start, err := w.data.Seek(0, io.SeekCurrent)
 		if err != nil {
@@ -229,12 +189,6 @@ func (w *deltaWriter) part(ctx context.Context, p *part, now io.ReaderAt) ([]pay
 	}}, err
 }
 
-// cost notes what a part of the target at work took.
-func (w *deltaWriter) cost(parts []cost) {
-	last := &w.costs[len(w.costs)-1]
-	last.parts = append(last.parts, parts...)
-}
-
 // costsOf are those of operations that begin at an offset of their target.
 func costsOf(ops []payload.Op, offset int64) []cost {
 	var parts []cost
@@ -245,18 +199,9 @@ func costsOf(ops []payload.Op, offset int64) []cost {
 	return parts
 }
 
-// cut forgets the data after start.
-func (w *deltaWriter) cut(start int64) error {
-	if err := w.data.Truncate(start); err != nil {
-		return err
-	}
-	_, err := w.data.Seek(start, io.SeekStart)
-	return err
-}
-
 // chunks appends a part as a full payload has it, and says what that takes.
-func (w *deltaWriter) chunks(ctx context.Context, r io.Reader) (ops []payload.Op, sizeBytes int64, err error) {
-	o := w.o.Options
+func (w *writer) chunks(ctx context.Context, r io.Reader) (ops []payload.Op, sizeBytes int64, err error) {
+	o := w.o
 	o.Count = func(int64) {} // the part is counted already
 	err = eachChunk(ctx, r, o, func(op payload.Op, data []byte) error {
 		ops = append(ops, op)
@@ -265,53 +210,4 @@ func (w *deltaWriter) chunks(ctx context.Context, r io.Reader) (ops []payload.Op
 		return err
 	})
 	return ops, sizeBytes, err
-}
-
-// proveDelta applies the delta to the old sources and compares every byte with the new ones.
-func proveDelta(ctx context.Context, path string, old, new []Source, count func(int64)) error {
-	olds, closeOlds, err := OpenOlds(old)
-	if err != nil {
-		return err
-	}
-	defer closeOlds()
-	var files []*os.File
-	defer func() {
-		for _, f := range files {
-			f.Close()
-		}
-	}()
-	_, _, err = Apply(ctx, path, olds, func(t payload.Target) (io.Writer, error) {
-		f, err := os.Open(pathOf(new, t.Name))
-		files = append(files, f)
-		return &comparer{t.Name, f, 0, nil}, err
-	}, count)
-	if err != nil {
-		return fmt.Errorf("prove delta: %w", err)
-	}
-	return nil
-}
-
-// comparer takes what should be the content of a file.
-type comparer struct {
-	target string
-	want   io.Reader
-	offset int64
-	buffer []byte
-}
-
-func (c *comparer) Write(b []byte) (int, error) {
-	if len(c.buffer) < len(b) {
-		c.buffer = make([]byte, len(b))
-	}
-	want := c.buffer[:len(b)]
-	if _, err := io.ReadFull(c.want, want); err != nil {
-		return 0, fmt.Errorf("read what %s should be: %w", c.target, err)
-	}
-	for i := range b {
-		if b[i] != want[i] {
-			return 0, fault.New(fault.Internal, "target %s differs from the new one at byte %d", c.target, c.offset+int64(i))
-		}
-	}
-	c.offset += int64(len(b))
-	return len(b), nil
 }

@@ -219,7 +219,7 @@ func TestMakeDeltaRefuses(t *testing.T) {
 		{"no version to come from", t.Context(), old, new, nil, "", `payload is from release ""`},
 		{"work that was cancelled", canceled, old, new, nil, "1.0.0", "canceled"},
 		{"a plan that misses a part", t.Context(), old, new, short, "1.0.0", "the plans make"},
-		{"a plan that is wrong", t.Context(), old, new, wrong, "1.0.0", "prove delta"},
+		{"a plan that is wrong", t.Context(), old, new, wrong, "1.0.0", "prove payload"},
 	}
 	before, err := os.ReadDir(dir)
 	if err != nil {
