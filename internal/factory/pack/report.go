@@ -9,7 +9,6 @@ import (
 	"maps"
 	"os"
 	"slices"
-	"strings"
 
 	"conifer.dev/conifer/internal/factory/diff/erofs"
 	"conifer.dev/conifer/internal/fault"
@@ -178,26 +177,4 @@ func share(p cost, all []held, shares map[int]float64) []held {
 		all = all[1:]
 	}
 	return all
-}
-
-// Folders sums the costs of a report up to the folders of a depth, and gives what is deeper the name of its folder there.
-func (r *Report) Folders(depth int) []FileCost {
-	sums := map[[2]string]*FileCost{}
-	var all []*FileCost
-	for _, f := range r.Files {
-		parts := strings.SplitAfterN(f.Path, "/", depth+1)
-		key := [2]string{f.Target, strings.Join(parts[:min(len(parts), depth)], "")}
-		if sums[key] == nil {
-			sums[key] = &FileCost{Target: f.Target, Path: key[1]}
-			all = append(all, sums[key])
-		}
-		sums[key].SizeBytes += f.SizeBytes
-		sums[key].DataSizeBytes += f.DataSizeBytes
-	}
-	slices.SortStableFunc(all, func(a, b *FileCost) int { return cmp.Compare(b.DataSizeBytes, a.DataSizeBytes) })
-	folders := make([]FileCost, len(all))
-	for i, f := range all {
-		folders[i] = *f
-	}
-	return folders
 }

@@ -119,17 +119,3 @@ func TestShare(t *testing.T) {
 		t.Error(diff)
 	}
 }
-
-func TestFoldersSumUp(t *testing.T) {
-	r := &Report{Files: []FileCost{
-		{Target: "root", Path: "usr/bin/a", DataSizeBytes: 5, SizeBytes: 50}, {Target: "root", Path: "usr/lib/b/c", DataSizeBytes: 4, SizeBytes: 40},
-		{Target: "root", Path: "usr/lib/b/d", DataSizeBytes: 3, SizeBytes: 30}, {Target: "uki", DataSizeBytes: 2}, {Target: "root", Path: "init", DataSizeBytes: 1},
-	}}
-	want := []FileCost{
-		{Target: "root", Path: "usr/lib/", DataSizeBytes: 7, SizeBytes: 70}, {Target: "root", Path: "usr/bin/", DataSizeBytes: 5, SizeBytes: 50},
-		{Target: "uki", DataSizeBytes: 2}, {Target: "root", Path: "init", DataSizeBytes: 1},
-	}
-	if diff := cmp.Diff(want, r.Folders(2)); diff != "" {
-		t.Error(diff)
-	}
-}

@@ -1,7 +1,7 @@
 // Package treemap draws what a whole is made of: rectangles in proportion to their values, in groups.
 //
 // Start with [Draw], which writes an SVG that stands alone. Equal cells give equal bytes. A label is drawn where it fits; every
-// cell has its label and value as a title, which a browser shows. The package knows nothing of payloads.
+// cell has its group, label and value as a title, which a browser shows. The package knows nothing of payloads.
 package treemap
 
 import (
@@ -104,7 +104,7 @@ func groupsOf(cells []Cell) []group {
 func (g *group) draw(b *strings.Builder, r rect) {
 	fmt.Fprintf(b, `<g><rect x="%.1f" y="%.1f" width="%.1f" height="%.1f" fill="#ffffff" stroke="#ffffff" stroke-width="2"/>`+"\n", r.x, r.y, r.width, r.height)
 	inner := rect{r.x + 1, r.y + 1, max(r.width-2, 0), max(r.height-2, 0)}
-	if name := fit(g.name, inner.width-6, groupPixels); name != "" && inner.height > 3*groupHead {
+	if name := fitEnd(g.name, inner.width-6, groupPixels); name != "" && inner.height > 3*groupHead {
 		text(b, inner.x+3, inner.y+groupPixels, groupPixels, g.color, name)
 		inner.y, inner.height = inner.y+groupHead, inner.height-groupHead
 	}
@@ -115,8 +115,8 @@ func (g *group) draw(b *strings.Builder, r rect) {
 }
 
 func (c *Cell) draw(b *strings.Builder, r rect, color string) {
-	fmt.Fprintf(b, `<g><title>%s: %s</title><rect x="%.1f" y="%.1f" width="%.1f" height="%.1f" fill="%s" stroke="#ffffff" stroke-width="1"/>`,
-		html.EscapeString(c.Label), html.EscapeString(c.Text), r.x, r.y, r.width, r.height, color)
+	fmt.Fprintf(b, `<g><title>%s: %s: %s</title><rect x="%.1f" y="%.1f" width="%.1f" height="%.1f" fill="%s" stroke="#ffffff" stroke-width="1"/>`,
+		html.EscapeString(c.Group), html.EscapeString(c.Label), html.EscapeString(c.Text), r.x, r.y, r.width, r.height, color)
 	if label := fit(c.Label, r.width-8, cellPixels); label != "" && r.height > cellPixels+6 {
 		text(b, r.x+4, r.y+cellPixels+2, cellPixels, "#ffffff", label)
 		if value := fit(c.Text, r.width-8, cellPixels); value == c.Text && r.height > 2*cellPixels+10 {
@@ -126,21 +126,34 @@ func (c *Cell) draw(b *strings.Builder, r rect, color string) {
 	b.WriteString("</g>\n")
 }
 
-// minLetters is how much of a label must fit for it to say something.
-const minLetters = 4
+// minLetters is how much of a text must fit for it to say something.
+const minLetters = 5
 
-// fit shortens a label in its beginning, because the end of a path says more; "" when too little of it would be left.
-func fit(label string, width, pixels float64) string {
-	letters := []rune(label)
-	room := int(width / (pixels * letterWidth))
-	if len(letters) <= room {
-		return label
+// fit shortens a text that is too long; "" when too little of it would be left.
+func fit(s string, width, pixels float64) string {
+	letters, room := []rune(s), lettersIn(width, pixels)
+	switch {
+	case len(letters) <= room:
+		return s
+	case room < minLetters:
+		return ""
 	}
-	if room < minLetters {
+	return string(letters[:room-1]) + "…"
+}
+
+// fitEnd does the same for a path, the end of which says more.
+func fitEnd(s string, width, pixels float64) string {
+	letters, room := []rune(s), lettersIn(width, pixels)
+	switch {
+	case len(letters) <= room:
+		return s
+	case room < minLetters:
 		return ""
 	}
 	return "…" + string(letters[len(letters)-room+1:])
 }
+
+func lettersIn(width, pixels float64) int { return int(width / (pixels * letterWidth)) }
 
 func text(b *strings.Builder, x, y, pixels float64, color, s string) {
 	fmt.Fprintf(b, `<text x="%.1f" y="%.1f" font-size="%g" fill="%s">%s</text>`+"\n", x, y, pixels, color, html.EscapeString(s))

@@ -74,7 +74,7 @@ func TestDraw(t *testing.T) {
 		{"kernel", "vmlinuz & co", 60, "60 MB"}, {"modules", "a.ko", 20, "20 MB"}, {"modules", "b.ko", 10, "10 MB"},
 		{"modules", "nothing.ko", 0, "0 B"}, {"modules", "a/path/that/is/very/long/" + strings.Repeat("x", 300) + "/end.ko", 5, "5 MB"},
 	})
-	for _, want := range []string{"A &lt;title&gt;", ">vmlinuz &amp; co</text>", "<title>vmlinuz &amp; co: 60 MB</title>", ">60 MB</text>", ">modules</text>", "xxx/end.ko</text>", colors[0], colors[1]} {
+	for _, want := range []string{"A &lt;title&gt;", ">vmlinuz &amp; co</text>", "<title>kernel: vmlinuz &amp; co: 60 MB</title>", ">60 MB</text>", ">modules</text>", "a/path/that/is", colors[0], colors[1]} {
 		if !strings.Contains(picture, want) {
 			t.Errorf("the picture lacks %q", want)
 		}
@@ -85,16 +85,19 @@ func TestDraw(t *testing.T) {
 	draw(t, nil)
 }
 
-func TestFitKeepsTheEnd(t *testing.T) {
+func TestFitShortens(t *testing.T) {
 	for _, c := range []struct {
-		label string
-		width float64
-		want  string
+		text            string
+		width           float64
+		want, wantOfEnd string
 	}{
-		{"short", 1000, "short"}, {"usr/lib/modules/one.ko", 8 * 10 * letterWidth, "…/one.ko"}, {"usr/lib", 10, ""}, {"", 100, ""},
+		{"short", 1000, "short", "short"}, {"usr/lib/one.ko", 8 * 10 * letterWidth, "usr/lib…", "…/one.ko"}, {"usr/lib", 10, "", ""}, {"", 100, "", ""},
 	} {
-		if got := fit(c.label, c.width, 10); got != c.want {
-			t.Errorf("%q in %g: got %q, want %q", c.label, c.width, got, c.want)
+		if got := fit(c.text, c.width, 10); got != c.want {
+			t.Errorf("%q in %g: got %q, want %q", c.text, c.width, got, c.want)
+		}
+		if got := fitEnd(c.text, c.width, 10); got != c.wantOfEnd {
+			t.Errorf("the end of %q in %g: got %q, want %q", c.text, c.width, got, c.wantOfEnd)
 		}
 	}
 }
