@@ -12,13 +12,14 @@ import (
 	"conifer.dev/conifer/internal/factory/pack"
 	"conifer.dev/conifer/internal/fault"
 	"conifer.dev/conifer/internal/wire/payload"
+	"conifer.dev/conifer/internal/wire/release"
 )
 
 // madeFlags say what a payload is to be made of.
 type madeFlags struct {
-	from, to, out              string
-	app, arch                  string
-	version, fromVersion, deep string
+	from, to, out, level string
+	app, arch            string
+	version, fromVersion string
 }
 
 func (c *command) payloadMake() *cobra.Command {
@@ -40,14 +41,20 @@ func (c *command) payloadMake() *cobra.Command {
 	flags.StringVar(&f.arch, "arch", "all", "architecture that it names, where NEW is a file")
 	flags.StringVar(&f.version, "version", "1", "version that it names, where NEW is a file")
 	flags.StringVar(&f.fromVersion, "from-version", "0", "version that it is from, where OLD is a file")
-	flags.StringVar(&f.deep, "level", "best", "compression of what is no delta: fast, default, better or best")
+	flags.StringVar(&f.level, "level", "best", "compression of what is no delta: fast, default, better or best")
+	completeWords(verb, "level", levelNames...)
 	return needs(verb, "to", "out")
 }
 
 func (c *command) makePayload(ctx context.Context, f madeFlags) error {
-	level, err := parseLevel(f.deep)
+	level, err := parseLevel(f.level)
 	if err != nil {
 		return err
+	}
+	for name, version := range map[string]string{"version": f.version, "from-version": f.fromVersion} {
+		if !release.ValidVersion(version) {
+			return fault.New(fault.Invalid, "--%s is %q, which is not of the form 1.2.3", name, version)
+		}
 	}
 	to, err := pack.OpenSubject(f.to)
 	if err != nil {

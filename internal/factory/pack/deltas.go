@@ -38,7 +38,7 @@ func ReadDeltas(dir string, r *release.Release) (*release.Deltas, error) {
 }
 
 // AddDeltas makes the deltas from the release folders olds to the one in dir that it does not have yet, and writes its
-// deltas.json when all of them are there. It returns the whole list.
+// deltas.json when all of them are there. One that is no smaller than the full payload is not kept. It returns the whole list.
 func AddDeltas(ctx context.Context, dir string, olds []string, o DeltaOptions, step Step) (*release.Deltas, error) {
 	new, err := openReleaseSubject(dir)
 	if err != nil {
@@ -55,6 +55,9 @@ func AddDeltas(ctx context.Context, dir string, olds []string, o DeltaOptions, s
 	made, err := makeDeltas(ctx, dir, new, subjects, o, step)
 	if err != nil {
 		return nil, err
+	}
+	if len(made) == 0 {
+		return list, nil
 	}
 	list.Deltas = append(list.Deltas, made...)
 	list.Sort()
@@ -106,7 +109,7 @@ func makeDeltas(ctx context.Context, dir string, new *Subject, olds []*Subject, 
 		return nil, err
 	}
 	o.App, o.Arch, o.Version, o.Count = new.App, new.Arch, new.Version, count
-	made := make([]release.Delta, len(olds))
+	made := make([]*release.Delta, len(olds))
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(deltasAtOnce)
 	for i, old := range olds {
@@ -120,11 +123,30 @@ func makeDeltas(ctx context.Context, dir string, new *Subject, olds []*Subject, 
 			if err != nil {
 				return fmt.Errorf("delta from %s: %w", old.Version, err)
 			}
-			made[i] = *one
+			made[i] = one
 			return nil
 		})
 	}
-	return made, group.Wait()
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	return keepSmaller(dir, made, new.release.Payload.SizeBytes)
+}
+
+// keepSmaller takes away the deltas that save nothing over the full payload: machines would be better off without them.
+func keepSmaller(dir string, made []*release.Delta, fullBytes int64) ([]release.Delta, error) {
+	var kept []release.Delta
+	for _, d := range made {
+		if d.SizeBytes < fullBytes {
+			kept = append(kept, *d)
+			continue
+		}
+		path := filepath.Join(dir, d.Name)
+		if err := errors.Join(os.Remove(path), os.RemoveAll(path+ReportSuffix)); err != nil {
+			return nil, err
+		}
+	}
+	return kept, nil
 }
 
 // addSums names the deltas in SHA256SUMS, where the folder has one: in a repository it has none.

@@ -137,6 +137,29 @@ func TestDeltasAreAddedLater(t *testing.T) {
 	}
 }
 
+// A delta that would cost machines more than the full payload is not kept.
+func TestADeltaThatSavesNothingIsNotKept(t *testing.T) {
+	dir, old := releaseOf(t, "1.1.0"), releaseOf(t, "1.0.0")
+	r, _, err := ReadRelease(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Payload.SizeBytes = r.Payload.ManifestSizeBytes
+	text, err := r.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, dir, release.FileName, text)
+	list, err := AddDeltas(t.Context(), dir, []string{old}, fast, quiet)
+	if err != nil || len(list.Deltas) != 0 {
+		t.Errorf("kept %+v, %v", list, err)
+	}
+	left, err := filepath.Glob(filepath.Join(dir, "*1.0.0*"))
+	if err != nil || len(left) != 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}
+
 func TestAddDeltasRefuses(t *testing.T) {
 	dir, good := releaseOf(t, "1.2.0"), releaseOf(t, "1.0.0")
 	damaged := releaseOf(t, "1.1.0")

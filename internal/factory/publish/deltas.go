@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/theupdateframework/go-tuf/v2/metadata"
 
@@ -58,10 +59,17 @@ func pathsOf(view *trust.View, name string) []string {
 	return slices.DeleteFunc(view.Paths(), func(target string) bool { return path.Base(target) != name })
 }
 
-// Deltas reads the list of deltas that the repository signs for a release; NotFound when it has none.
-func (r *Repository) Deltas(view *trust.View, rel *release.Release) (*release.Deltas, error) {
-	list, _, err := r.readDeltas(view, release.DeltasPath(rel.App, rel.Arch, rel.Version))
-	return list, err
+// Deltas lists the deltas that the repository signs for a release, which may be none.
+func (r *Repository) Deltas(view *trust.View, rel *release.Release) ([]release.Delta, error) {
+	target := release.DeltasPath(rel.App, rel.Arch, rel.Version)
+	if _, err := view.Target(target); fault.Is(err, fault.NotFound) {
+		return nil, nil
+	}
+	list, _, err := r.readDeltas(view, target)
+	if err != nil {
+		return nil, err
+	}
+	return list.Deltas, nil
 }
 
 // readDeltas reads and verifies the list at a target path, as a machine does.
@@ -89,7 +97,7 @@ func (r *Repository) readDeltas(view *trust.View, target string) (*release.Delta
 
 // AddDeltas makes deltas from other releases of the repository to one that it has, and signs the new list.
 func (r *Repository) AddDeltas(ctx context.Context, app, arch, version string, order Order, step pack.Step) (*Published, error) {
-	view, err := r.Check(r.Now)
+	view, err := r.Check(time.Time{}) // what has expired is signed again
 	if err != nil {
 		return nil, err
 	}

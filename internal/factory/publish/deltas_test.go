@@ -34,14 +34,11 @@ func (w *workshop) deltas(version string) []string {
 		w.Fatal(err)
 	}
 	list, err := w.Deltas(view, rel)
-	if fault.Is(err, fault.NotFound) {
-		return nil
-	}
 	if err != nil {
 		w.Fatal(err)
 	}
 	var versions []string
-	for _, d := range list.Deltas {
+	for _, d := range list {
 		file, err := os.ReadFile(filepath.Join(dir, d.Name))
 		if err != nil {
 			w.Fatal(err)
