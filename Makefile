@@ -4,7 +4,7 @@ SHELL := /bin/bash
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/conifer
 PROGRAMS := conifer conifer-server conifer-cluster conifer-agent conifer-initrd
 
-.PHONY: demo test check test-slow torture bench-boot bench-service build deps tools clean-cache $(PROGRAMS:%=bin/%)
+.PHONY: demo test check test-slow torture bench-boot bench-service bench-delta build deps tools clean-cache $(PROGRAMS:%=bin/%)
 
 demo: deps build tools ## the main job: three machines update themselves and back out of two bad releases
 	go run ./test/demo -bin bin $(if $(KEEP),-keep)
@@ -28,6 +28,11 @@ bench-service: build ## what the update service costs, into bench/service.md; PE
 	go run ./bench/service -seconds $(or $(BENCH_SECONDS),20) $(if $(BENCH_ROWS),-rows $(BENCH_ROWS)) \
 	  $(if $(DATABASE),-database '$(DATABASE)' -database-pid $(or $(DATABASE_PID),0)) \
 	  $(if $(PEER_URL),-peer '$(PEER_URL)' -peer-pid $(or $(PEER_PID),0) -peer-db-pid $(or $(PEER_DB_PID),0) -peer-machines $(or $(PEER_MACHINES),0))
+
+bench-delta: bin/conifer ## how much an update sends, into bench/delta.md; ULTRA=1 measures the slowest peer too, OURS=1 our payload
+	@./deps $$(sed 's/#.*//' bench/delta/deps)
+	go run ./bench/delta $(if $(BENCH_PAIRS),-pairs=$(BENCH_PAIRS)) $(if $(BENCH_ROWS),-rows=$(BENCH_ROWS)) \
+	  $(if $(ULTRA),-ultra) $(if $(OURS),-ours) $(if $(KEEP),-keep) $(if $(FRESH),-fresh) $(if $(BENCH_FOLDER),-folder=$(BENCH_FOLDER))
 
 build: $(PROGRAMS:%=bin/%) ## the programs, static, into bin/
 

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"conifer.dev/conifer/bench/page"
 	"conifer.dev/conifer/bench/service/load"
 )
 
@@ -15,7 +16,7 @@ const sameAcross = 1.2
 func (r report) shortfalls() (all []string) {
 	short := func(format string, args ...any) { all = append(all, fmt.Sprintf(format, args...)) }
 	for _, o := range r.ours {
-		what := fmt.Sprintf("%s, %s known", o.row.title, number(o.known))
+		what := fmt.Sprintf("%s, %s known", o.row.title, page.Number(o.known))
 		if reach, per := o.row.reach, o.result.PerRequest(); reach > 0 && per > reach {
 			short("%s: %s of CPU for a request, to be %s at most.", what, micro(per), micro(reach))
 		}
@@ -23,10 +24,10 @@ func (r report) shortfalls() (all []string) {
 			short("%s: %d machines were offered an update, to be %d.", what, o.result.Offered, o.row.policy.limit)
 		}
 		if o.row.first && o.result.PerSecond < firstContacts {
-			short("%s: %s in a second, to be %s.", what, number(int(o.result.PerSecond)), number(firstContacts))
+			short("%s: %s in a second, to be %s.", what, page.Number(int(o.result.PerSecond)), page.Number(firstContacts))
 		}
 		if n := wrong(o.result); n > 0 {
-			short("%s: %s answers were wrong, busy or missing.", what, number(int(n)))
+			short("%s: %s answers were wrong, busy or missing.", what, page.Number(int(n)))
 		}
 	}
 	for _, name := range shown {
@@ -47,7 +48,7 @@ func wrong(r load.Result) int64 {
 
 func (m many) shortfalls() (all []string) {
 	short := func(format string, args ...any) {
-		all = append(all, fmt.Sprintf("%s machines: ", number(m.machines))+fmt.Sprintf(format, args...))
+		all = append(all, fmt.Sprintf("%s machines: ", page.Number(m.machines))+fmt.Sprintf(format, args...))
 	}
 	if m.start > manyStart {
 		short("ready after %.0f s, to be %.0f at most.", m.start.Seconds(), manyStart.Seconds())
@@ -90,7 +91,7 @@ func rowNamed(name string) row {
 func micro(d time.Duration) string {
 	us := float64(d) / 1000
 	if us >= 100 {
-		return number(int(us+.5)) + " µs"
+		return page.Number(int(us+.5)) + " µs"
 	}
 	return fmt.Sprintf("%.1f µs", us)
 }
@@ -99,7 +100,7 @@ func micro(d time.Duration) string {
 func milli(d time.Duration) string {
 	ms := float64(d) / 1e6
 	if ms >= 100 {
-		return number(int(ms+.5)) + " ms"
+		return page.Number(int(ms+.5)) + " ms"
 	}
 	return fmt.Sprintf("%.1f ms", ms)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"conifer.dev/conifer/bench/page"
 	"conifer.dev/conifer/bench/service/load"
 )
 
@@ -37,6 +38,6 @@ func measureMany(ctx context.Context, s *settings) (*many, error) {
 		Target: o.target(), Watch: o.watch(), Fleet: fleet(), Mode: load.Poll, Machines: s.many, Connections: s.connections,
 		Rate: m.hourly(), Warmup: 3 * time.Second, Duration: s.duration(),
 	})
-	talk("%s machines that ask once an hour: %s", number(s.many), m.result)
+	talk("%s machines that ask once an hour: %s", page.Number(s.many), m.result)
 	return m, errors.Join(err, o.close())
 }

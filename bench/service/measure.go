@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"conifer.dev/conifer/bench/page"
 	"conifer.dev/conifer/bench/service/load"
 )
 
@@ -21,7 +22,7 @@ func measureAll(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	r := report{settings: s, conditions: conditions()}
+	r := report{settings: s, conditions: page.Conditions()}
 	if s.peer != "" {
 		if r.peer, err = measurePeer(ctx, &s); err != nil {
 			return err
@@ -94,7 +95,7 @@ func measureRows(ctx context.Context, s *settings, of subject, known int) (all [
 		if err != nil {
 			return nil, err
 		}
-		talk("%s, %s known: %s", row.title, number(known), result)
+		talk("%s, %s known: %s", row.title, page.Number(known), result)
 		all = append(all, outcome{row, known, result})
 	}
 	return all, ctx.Err()

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"conifer.dev/conifer/bench/page"
 	"conifer.dev/conifer/bench/service/load"
 	"conifer.dev/conifer/bench/service/server"
 )
@@ -43,7 +44,7 @@ func measurePeer(ctx context.Context, s *settings) ([]outcome, error) {
 		return nil, fmt.Errorf("prepare the peer: %w", err)
 	}
 	known := max(s.peerMachines, 1)
-	talk("making %s machines known to the peer", number(known))
+	talk("making %s machines known to the peer", page.Number(known))
 	if err := p.set(ctx, policy{}); err != nil {
 		return nil, err
 	}

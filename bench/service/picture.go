@@ -6,6 +6,8 @@ import (
 	"math"
 	"strings"
 	"time"
+
+	"conifer.dev/conifer/bench/page"
 )
 
 // bar is one line of the picture.
@@ -31,7 +33,7 @@ func (r report) bars() (all []bar) {
 		}
 		for _, o := range r.ours {
 			if o.row.name == name {
-				all = append(all, bar{fmt.Sprintf("%s (%s)", o.row.title, number(o.known)), ourColor, o.result.PerRequest()})
+				all = append(all, bar{fmt.Sprintf("%s (%s)", o.row.title, page.Number(o.known)), ourColor, o.result.PerRequest()})
 			}
 		}
 	}
@@ -51,7 +53,7 @@ func (r report) picture() string {
 	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" width="860" height="%d" font-family="sans-serif" font-size="12">`+"\n", height)
 	fmt.Fprintf(&b, `<rect width="860" height="%d" fill="#ffffff"/><text x="10" y="18" font-size="14">CPU for a request (each line is ten times the one before)</text>`+"\n", height)
 	for us := scaleLow; us <= scaleHigh; us *= 10 {
-		line(&b, along(us), height-22, "#dddddd", fmt.Sprintf("%s µs", number(int(us))))
+		line(&b, along(us), height-22, "#dddddd", fmt.Sprintf("%s µs", page.Number(int(us))))
 	}
 	for i, bar := range bars {
 		us, y := float64(bar.cost)/1000, 28+i*barHeight

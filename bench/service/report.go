@@ -3,13 +3,10 @@ package main
 import (
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
-	"time"
 
-	"golang.org/x/sys/unix"
+	"conifer.dev/conifer/bench/page"
 )
 
 // report is everything that was measured.
@@ -18,43 +15,6 @@ type report struct {
 	conditions []string
 	ours, peer []outcome
 	many       *many
-}
-
-// conditions say where it was measured.
-func conditions() []string {
-	cpu := "unknown CPU"
-	if text, err := os.ReadFile("/proc/cpuinfo"); err == nil {
-		if _, after, ok := strings.Cut(string(text), "model name"); ok {
-			line, _, _ := strings.Cut(after, "\n")
-			cpu = strings.TrimLeft(line, "\t :")
-		}
-	}
-	commit := "unknown commit"
-	if out, err := exec.Command("git", "describe", "--always", "--dirty").Output(); err == nil {
-		commit = strings.TrimSpace(string(out))
-	}
-	busy, _ := os.ReadFile("/proc/loadavg")
-	load, _, _ := strings.Cut(string(busy), " ")
-	return []string{
-		fmt.Sprintf("%s, commit %s, %s", time.Now().UTC().Format("2006-01-02 15:04 MST"), commit, runtime.Version()),
-		fmt.Sprintf("%d CPUs (%s), Linux %s, %s GiB of memory; load average before: %s", runtime.NumCPU(), cpu, kernel(), memory(), load),
-	}
-}
-
-func kernel() string {
-	var u unix.Utsname
-	if unix.Uname(&u) != nil {
-		return "?"
-	}
-	return unix.ByteSliceToString(u.Release[:])
-}
-
-func memory() string {
-	var i unix.Sysinfo_t
-	if unix.Sysinfo(&i) != nil {
-		return "?"
-	}
-	return fmt.Sprint(int(float64(i.Totalram)*float64(i.Unit)/(1<<30) + .5))
 }
 
 // write writes the report, and its picture beside it.
@@ -87,7 +47,7 @@ func (r report) writeRows(b *strings.Builder) {
 	for _, name := range shown {
 		for _, o := range r.ours {
 			if o.row.name == name {
-				fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %s | %s | %s |%s\n", o.row.title, number(o.known), number(int(o.result.PerSecond)),
+				fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %s | %s | %s |%s\n", o.row.title, page.Number(o.known), page.Number(int(o.result.PerSecond)),
 					micro(o.result.PerRequest()), milli(o.result.Latency.P50), milli(o.result.Latency.P99), o.offered(), r.ratio(name), r.besides(o))
 			}
 		}
@@ -100,7 +60,7 @@ func (o outcome) offered() string {
 	if o.row.policy.limit == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%s of %s", number(o.result.Offered), number(o.row.policy.limit))
+	return fmt.Sprintf("%s of %s", page.Number(o.result.Offered), page.Number(o.row.policy.limit))
 }
 
 func (r report) ratio(name string) string {
@@ -130,14 +90,14 @@ func (r report) besides(o outcome) string {
 		if per := o.result.PerRequest(); per > 0 && p.result.PerRequest() > 0 {
 			less = fmt.Sprintf("%.0f times", float64(p.result.PerRequest())/float64(per))
 		}
-		return fmt.Sprintf(" %s | %s | %s | %s | %s |", number(int(p.result.PerSecond)), micro(p.result.PerRequest()), milli(p.result.Latency.P99), p.offered(), less)
+		return fmt.Sprintf(" %s | %s | %s | %s | %s |", page.Number(int(p.result.PerSecond)), micro(p.result.PerRequest()), milli(p.result.Latency.P99), p.offered(), less)
 	}
 	return " | | | | |"
 }
 
 func (m many) write(b *strings.Builder) {
 	u := m.result.Memory["server"]
-	fmt.Fprintf(b, "## %s machines, each asking once an hour\n\n| | measured | to be reached |\n| --- | --- | --- |\n", number(m.machines))
+	fmt.Fprintf(b, "## %s machines, each asking once an hour\n\n| | measured | to be reached |\n| --- | --- | --- |\n", page.Number(m.machines))
 	fmt.Fprintf(b, "| from the start of the program to ready (files in the page cache) | %.1f s | %.0f s |\n", m.start.Seconds(), manyStart.Seconds())
 	fmt.Fprintf(b, "| CPU until then | %.1f s | |\n", m.atReady.CPU.Seconds())
 	fmt.Fprintf(b, "| resident when ready | %.0f MiB | |\n| resident under load | %.0f MiB | |\n", m.atReady.ResidentMiB, u.ResidentMiB)
@@ -157,7 +117,7 @@ func (r report) writeShortfalls(b *strings.Builder) {
 		fmt.Fprintf(b, "- %s\n", s)
 	}
 	fmt.Fprintf(b, "\nTo be reached: %s of CPU for a request in the rows without an update, without a limit and with the limit of 1000; %s first contacts a second; limits exactly; the same cost to %.0f %% for each size.\n\n",
-		micro(rows[0].reach), number(firstContacts), 100*(sameAcross-1))
+		micro(rows[0].reach), page.Number(firstContacts), 100*(sameAcross-1))
 }
 
 func (r report) writeConditions(b *strings.Builder) {
@@ -173,7 +133,7 @@ func (r report) writeConditions(b *strings.Builder) {
 		fmt.Sprintf("“Offered to” counts machines, not answers: who holds a place is offered the update each time it asks. All rows of a size share a database, one after the other with %s; the group's policy changes between them, so that the places of the tighter limit count in the wider one.", strings.Join(measured(r.ours), ", ")),
 	)
 	if len(r.peer) > 0 {
-		lines = append(lines, fmt.Sprintf("The peer: Nebraska at the address given, with %s machines known.", number(r.peer[0].known)))
+		lines = append(lines, fmt.Sprintf("The peer: Nebraska at the address given, with %s machines known.", page.Number(r.peer[0].known)))
 	}
 	for _, line := range lines {
 		fmt.Fprintf(b, "- %s\n", line)

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"conifer.dev/conifer/bench/page"
 	"conifer.dev/conifer/bench/service/server"
 	"conifer.dev/conifer/internal/service/rollout"
 	"conifer.dev/conifer/internal/service/store"
@@ -50,7 +51,7 @@ func seed(ctx context.Context, c server.Config, machines int) error {
 		}
 		batch = batch[:0]
 		if done+1 == machines || (done+1)%1_000_000 == 0 {
-			talk("  %s of %s machines", number(done+1), number(machines))
+			talk("  %s of %s machines", page.Number(done+1), page.Number(machines))
 		}
 	}
 	return k.Close()

@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strings"
 
+	"conifer.dev/conifer/bench/page"
 	"conifer.dev/conifer/bench/service/load"
 	"conifer.dev/conifer/bench/service/server"
 )
@@ -42,7 +42,7 @@ func startOurs(ctx context.Context, s *settings, known int) (o *ours, err error)
 	if err := prepare(ctx, config); err != nil {
 		return nil, err
 	}
-	talk("making %s machines known", number(known))
+	talk("making %s machines known", page.Number(known))
 	if err := seed(ctx, config, known); err != nil {
 		return nil, err
 	}
@@ -96,14 +96,3 @@ func (o *ours) close() error { return errors.Join(o.Stop(), os.RemoveAll(o.Data)
 
 // talk says on stderr what is being done.
 func talk(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }
-
-// number with commas between its thousands.
-func number(n int) string {
-	digits := fmt.Sprint(n)
-	var groups []string
-	for len(digits) > 3 {
-		groups = append([]string{digits[len(digits)-3:]}, groups...)
-		digits = digits[:len(digits)-3]
-	}
-	return strings.Join(append([]string{digits}, groups...), ",")
-}

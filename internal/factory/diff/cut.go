@@ -2,6 +2,7 @@ package diff
 
 import (
 	"math"
+	"slices"
 
 	"conifer.dev/conifer/internal/wire/delta"
 )
@@ -23,7 +24,7 @@ type block struct {
 }
 
 // regions groups parts into regions: of one changed file, of exact copies, and of what lies between.
-func regions(all []part) []block {
+func (f *finder) regions(all []part) []block {
 	var blocks []block
 	for i := 0; i < len(all); {
 		p := all[i]
@@ -38,18 +39,34 @@ func regions(all []part) []block {
 		}
 		last := len(blocks) - 1
 		if last < 0 || exact || blocks[last].Exact || blocks[last].file != p.file {
-			blocks = append(blocks, block{Region: delta.Region{Exact: exact}, file: p.file})
+			blocks = append(blocks, f.block(p, exact))
 			last++
 		}
 		for ; i < n; i++ {
 			if blocks[last].isFull(all[i]) {
-				blocks = append(blocks, block{Region: delta.Region{Exact: exact}, file: p.file})
+				blocks = append(blocks, f.block(all[i], exact))
 				last++
 			}
 			blocks[last].add(all[i])
 		}
 	}
 	return blocks
+}
+
+// block begins a region with a part.
+func (f *finder) block(p part, exact bool) block {
+	b := block{Region: delta.Region{Exact: exact}, file: p.file}
+	if p.file == none || exact || f.pairs[p.file].program == nil {
+		return b
+	}
+	pair := &f.pairs[p.file]
+	pair.program.Region(&b.Region)
+	b.OldAt = f.old.nodes[pair.content].Content[0].Offset
+	b.NewSpaces = slices.Clone(b.NewSpaces)
+	for i := range b.NewSpaces {
+		b.NewSpaces[i].Offset -= p.at
+	}
+	return b
 }
 
 // isFull reports whether the region would be more than an operation with the part.
@@ -75,7 +92,7 @@ func (f *finder) cut(all []part) ([]Op, error) {
 		}
 		op, cost = Op{Plan: &delta.Plan{OldSizeBytes: f.old.SizeBytes}, Offset: offset}, 0
 	}
-	for _, b := range regions(small(all)) {
+	for _, b := range f.regions(small(all)) {
 		if cost+b.cost > maxOpDataBytes || op.Plan.SizeBytes+b.SizeBytes > maxOpBytes {
 			flush()
 		}

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"conifer.dev/conifer/internal/factory/diff/erofs"
+	"conifer.dev/conifer/internal/factory/program"
 	"conifer.dev/conifer/internal/wire/delta"
 )
 
@@ -26,6 +27,7 @@ type pair struct {
 	content int           // the old node whose content is most like its content, or none
 	same    bool          // both contents are equal, over the full length
 	pieces  []delta.Piece // of the content, from places in the old image
+	program *program.Pair // when both contents are builds of a program
 }
 
 const none = -1
@@ -107,10 +109,26 @@ func (f *finder) node(i int) error {
 		if err != nil {
 			return err
 		}
-		all = inImage(f.old.nodes[p.content], Pieces(old, text))
+		all = Pieces(old, text)
+		if p.program, all = alike(old, text, all); p.program != nil {
+			p.pieces = inImage(f.old.nodes[p.content], all)
+			return nil
+		}
+		all = inImage(f.old.nodes[p.content], all)
 	}
 	p.pieces, err = f.search(all, text)
 	return err
+}
+
+// alike looks for better pieces where two files are builds of one program: those of what the files mean.
+func alike(old, new []byte, all []delta.Piece) (*program.Pair, []delta.Piece) {
+	pair, ok := program.Open(old, new)
+	if !ok {
+		return nil, all
+	}
+	r := &delta.Region{SizeBytes: int64(len(new)), Pieces: all}
+	pair.Region(r)
+	return pair, Pieces(pair.Normal(r))
 }
 
 // inImage turns pieces from the content of a node into pieces from where that lies in the image.

@@ -14,6 +14,7 @@ type part struct {
 	exact bool
 	file  int     // the new node that it holds content of and that changed, or none
 	cost  float64 // an estimate of its data in bytes
+	at    int64   // where in the content of the file it begins
 }
 
 // parts joins the pieces of all nodes in the order of the new image.
@@ -29,8 +30,10 @@ func (f *finder) parts() ([]part, error) {
 			if !p.same && s.SizeBytes >= ownRegionBytes {
 				file = s.node
 			}
+			at := s.at
 			for _, piece := range cutPieces(p.pieces, s.at, s.at+s.SizeBytes) {
-				all = append(all, part{Piece: piece, exact: p.same, file: file})
+				all = append(all, part{Piece: piece, exact: p.same, file: file, at: at})
+				at += piece.SizeBytes
 			}
 		default:
 			all = append(all, part{Piece: delta.Piece{From: gapFrom, SizeBytes: s.SizeBytes}, file: none})
@@ -142,6 +145,8 @@ func join(all []part) []part {
 const (
 	pieceCost  = 3.0
 	changeCost = 0.8 // of a byte that differs from the one it is copied from
+
+	programShare = 0.3 // of these, in a program: most differences in it follow from others
 )
 
 // estimate says of every part what it costs.
@@ -168,6 +173,9 @@ func (f *finder) estimate(all []part) error {
 				}
 			}
 			done += n
+		}
+		if p.file != none && f.pairs[p.file].program != nil {
+			p.cost *= programShare
 		}
 		offset += p.SizeBytes
 	}

@@ -2,6 +2,7 @@ package pack
 
 import (
 	"bytes"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"conifer.dev/conifer/internal/fault"
@@ -61,8 +63,28 @@ func (i *Image) file(kind string) string {
 	return filepath.Join(i.dir, name)
 }
 
+// artifactName is what a release calls the file of one kind of artifact. Root and tree bear the UUID of their partition,
+// from which systemd-sysupdate takes it (sysupdate.d(5), wildcard @u): the initrd finds them by it.
+func (i *Image) artifactName(kind string) string {
+	name := filepath.Base(i.file(kind))
+	hash := i.Root.Hash
+	switch kind {
+	case release.KindRoot:
+		hash = hash[:32]
+	case release.KindVerity:
+		hash = hash[32:]
+	default:
+		return name
+	}
+	uuid := strings.Join([]string{hash[:8], hash[8:12], hash[12:16], hash[16:20], hash[20:]}, "-")
+	return strings.Replace(name, i.Version, i.Version+"_"+uuid, 1)
+}
+
 // check compares the files with the description: a release whose UKI opens another root would boot nowhere.
 func (i *Image) check() error {
+	if hash, err := hex.DecodeString(i.Root.Hash); err != nil || len(hash) != 32 {
+		return fault.New(fault.Invalid, "%s has root hash %q, want 32 bytes of hex", ImageFileName, i.Root.Hash)
+	}
 	info, err := os.Stat(i.file(release.KindRoot))
 	if err != nil {
 		return fault.New(fault.NotFound, "image %s: %w", i.Version, err)

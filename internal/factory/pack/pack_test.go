@@ -73,6 +73,27 @@ func TestCreateReleaseMakesAWholeFolder(t *testing.T) {
 	}
 }
 
+func TestArtifactsAreNamedAsSystemdSysupdateWantsThem(t *testing.T) {
+	r, err := CreateRelease(t.Context(), image(t), filepath.Join(t.TempDir(), "r"), created, Options{Level: zstd.SpeedFastest}, quiet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := map[string]string{}
+	for _, a := range r.Artifacts {
+		names[a.Kind] = a.Name
+	}
+	want := map[string]string{
+		"uki":     "conifer_1.1.0.efi",
+		"root":    "conifer_1.1.0_b60809d9-1082-cb44-df2d-f7def66dfded.root-amd64.raw",
+		"verity":  "conifer_1.1.0_be53a852-eebf-4528-86ad-5a2aa59c1a23.root-amd64-verity.raw",
+		"disk":    "conifer_1.1.0.disk.raw",
+		"payload": "full.payload",
+	}
+	if diff := cmp.Diff(want, names); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestCreatedIsTheImagesUnlessGiven(t *testing.T) {
 	for want, given := range map[string]time.Time{"2026-02-01T00:00:00Z": {}, "2023-11-14T22:13:20Z": created} {
 		i, err := OpenImage(image(t))
@@ -195,6 +216,7 @@ func TestCreateReleaseRefuses(t *testing.T) {
 		{"no image", remove("image.json"), fault.NotFound, "no image folder"},
 		{"broken description", edit("image.json", "{", "["), fault.Invalid, "parse image.json"},
 		{"version that is a path", edit("image.json", "1.1.0", "../1"), fault.Invalid, "version"},
+		{"half a root hash", edit("image.json", "b60809d91082cb44df2df7def66dfded", ""), fault.Invalid, "want 32 bytes of hex"},
 		{"another size", edit("image.json", "3153920", "4096"), fault.Invalid, "root has 3153920 bytes"},
 		{"kernel of another root", edit("conifer_1.1.0.efi", "roothash=", "roothash=0"), fault.Invalid, "does not name the root hash"},
 		{"no kernel", remove("conifer_1.1.0.efi"), fault.NotFound, "conifer_1.1.0.efi"},

@@ -114,7 +114,7 @@ func addArtifacts(ctx context.Context, dir string, image *Image, r *release.Rele
 		if err != nil {
 			return fault.New(fault.NotFound, "image %s: %w", image.Version, err)
 		}
-		name := filepath.Base(image.file(kind))
+		name := image.artifactName(kind)
 		count, end := step("digest "+name, info.Size())
 		sum, err := linkAndDigest(ctx, image.file(kind), filepath.Join(dir, name), count)
 		end()

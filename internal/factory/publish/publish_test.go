@@ -101,8 +101,10 @@ func TestPublishMakesTheLayoutOfTheContract(t *testing.T) {
 		return err
 	})
 	want := []string{
-		"conifer-os/amd64/1.1.0/conifer_1.1.0.efi", "conifer-os/amd64/1.1.0/conifer_1.1.0.root-amd64-verity.raw",
-		"conifer-os/amd64/1.1.0/conifer_1.1.0.root-amd64.raw", "conifer-os/amd64/1.1.0/full.payload", "conifer-os/amd64/1.1.0/release.json",
+		"conifer-os/amd64/1.1.0/conifer_1.1.0.efi",
+		"conifer-os/amd64/1.1.0/conifer_1.1.0_b60809d9-1082-cb44-df2d-f7def66dfded.root-amd64.raw",
+		"conifer-os/amd64/1.1.0/conifer_1.1.0_be53a852-eebf-4528-86ad-5a2aa59c1a23.root-amd64-verity.raw",
+		"conifer-os/amd64/1.1.0/full.payload", "conifer-os/amd64/1.1.0/release.json",
 		"metadata/1.root.json", "metadata/1.snapshot.json", "metadata/1.targets.json", "metadata/2.snapshot.json", "metadata/2.targets.json", "metadata/timestamp.json",
 	}
 	if err != nil || !slices.Equal(files, want) {

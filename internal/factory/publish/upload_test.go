@@ -194,7 +194,10 @@ func TestUploadOrderAndWhatIsSkipped(t *testing.T) {
 	if err := w.Upload(t.Context(), c, quiet); !fault.Is(err, fault.Exhausted) {
 		t.Fatalf("a full service: got %v", err)
 	}
-	before := []string{"conifer_1.1.0.efi", "conifer_1.1.0.root-amd64.raw", "conifer_1.1.0.root-amd64-verity.raw"}
+	before := []string{
+		"conifer_1.1.0.efi", "conifer_1.1.0_b60809d9-1082-cb44-df2d-f7def66dfded.root-amd64.raw",
+		"conifer_1.1.0_be53a852-eebf-4528-86ad-5a2aa59c1a23.root-amd64-verity.raw",
+	}
 	if diff := cmp.Diff(before, s.puts); diff != "" {
 		t.Error(diff)
 	}

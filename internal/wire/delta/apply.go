@@ -1,6 +1,7 @@
 package delta
 
 import (
+	"fmt"
 	"io"
 
 	"conifer.dev/conifer/internal/fault"
@@ -73,10 +74,12 @@ func (w *walk) run(plan *Plan) error {
 		if !w.c.Reading() {
 			told = &plan.Regions[i]
 		}
+		before := w.c.SizeBytes()
 		region, err := plans.region(told, plan.SizeBytes-w.pos)
 		if err != nil {
 			return err
 		}
+		Tally[0] += w.c.SizeBytes() - before
 		if err := w.region(region); err != nil {
 			return err
 		}
@@ -91,10 +94,11 @@ func (w *walk) run(plan *Plan) error {
 }
 
 func (w *walk) region(r *Region) error {
+	s := newScene(r, w.pos)
 	for _, piece := range r.Pieces {
 		for done := int64(0); done < piece.SizeBytes; {
 			n := min(piece.SizeBytes-done, bufferSizeBytes)
-			if err := w.part(r, piece.From, done, n); err != nil {
+			if err := w.part(r, s, piece.From, done, n); err != nil {
 				return err
 			}
 			done += n
@@ -103,26 +107,43 @@ func (w *walk) region(r *Region) error {
 	return nil
 }
 
+// Cost is told.
+var Cost func(at, n int64, fresh bool, size int)
+
+// Tally is bytes.
+var Tally [4]int
+
+func Stats() string { return fmt.Sprint("plan ", Tally[0], " copied ", Tally[1], " fresh ", Tally[2]) }
+
 // part is n bytes of a piece, done bytes after its beginning.
-func (w *walk) part(r *Region, from, done, n int64) error {
+func (w *walk) part(r *Region, s *scene, from, done, n int64) error {
 	old, now := w.buffers[0][:n], w.buffers[1][:n]
-	if from == New {
-		clear(old)
-	} else if _, err := w.old.ReadAt(old, from+done); err != nil {
-		return err
+	if from != New {
+		if _, err := w.old.ReadAt(old, from+done); err != nil {
+			return err
+		}
 	}
 	if w.in != nil {
 		if _, err := w.in.ReadAt(now, w.pos); err != nil {
 			return err
 		}
 	}
-	if r.Exact {
+	before := w.c.SizeBytes()
+	switch {
+	case r.Exact:
 		copy(now, old)
-	} else {
-		w.residue.code(old, now, from == New)
-		if w.c.Overrun() {
-			return w.c.Err()
-		}
+	case from == New:
+		w.residue.fresh(now)
+		Tally[2] += w.c.SizeBytes() - before
+	default:
+		w.residue.copied(s, old, now, from+done, w.pos)
+		Tally[1] += w.c.SizeBytes() - before
+	}
+	if w.c.Overrun() {
+		return w.c.Err()
+	}
+	if Cost != nil {
+		Cost(w.pos, n, from == New, w.c.SizeBytes()-before)
 	}
 	w.pos += n
 	if w.out == nil {

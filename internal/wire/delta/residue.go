@@ -1,37 +1,112 @@
 package delta
 
-import "conifer.dev/conifer/internal/wire/entropy"
+import (
+	"encoding/binary"
 
-// residue codes bytes that resemble old ones.
+	"conifer.dev/conifer/internal/wire/entropy"
+)
+
+// residue codes bytes that resemble old ones. It goes from token to token: a word of four bytes for which there are several
+// candidates, or a run of bytes that are as the old ones. Where the tokens lie follows from the old bytes alone.
 type residue struct {
-	c      *entropy.Coder
-	same   []entropy.Prob // by how the last eight bytes were
-	byOld  []entropy.Prob // by the old byte
-	byLast []entropy.Prob // by the byte before
-	recent uint8
+	c     *entropy.Coder
+	words wordModel
+	runs  runModel
+	bytes byteModel
 }
 
 func newResidue(c *entropy.Coder) *residue {
-	return &residue{c: c, same: entropy.Evens(256), byOld: entropy.Evens(256 * 256), byLast: entropy.Evens(256 * 256)}
+	r := &residue{c: c}
+	r.words.init()
+	r.runs.init()
+	r.bytes.init()
+	return r
 }
 
-const residueLimit = 255
-
-// code writes or reads now, which resembles old unless it is new.
-func (r *residue) code(old, now []byte, isNew bool) {
-	last := byte(0)
-	for i := range now {
-		if !isNew {
-			same := r.same[r.recent].Code(r.c, truth(now[i] == old[i]), residueLimit)
-			r.recent = r.recent<<1 | uint8(same)
-			if same == 1 {
-				now[i], last = old[i], old[i]
-				continue
-			}
-			now[i] = byte(entropy.Tree(r.c, r.byOld[int(old[i])<<8:][:256], 8, uint32(now[i]), residueLimit))
+// piece codes the bytes of a copy: old is what is copied, now what comes of it, both with what surrounds them.
+func (r *residue) copied(s *scene, old, now []byte, oldAt, nowAt int64) {
+	r.words.begin()
+	for i := 0; i < len(now); {
+		n := len(now) - i
+		if field := s.field(old, i, oldAt); field == i && n >= 4 {
+			r.word(s, old, now, i, oldAt, nowAt)
+			i += 4
 		} else {
-			now[i] = byte(entropy.Tree(r.c, r.byLast[int(last)<<8:][:256], 8, uint32(now[i]), residueLimit))
+			n = min(n, 8, max(field-i, 1))
+			r.run(old, now, i, n)
+			i += n
 		}
-		last = now[i]
 	}
 }
+
+// fresh codes bytes that nothing old is like.
+func (r *residue) fresh(now []byte) {
+	for i := range now {
+		now[i] = r.bytes.code(r.c, now[i], 0, 0)
+	}
+}
+
+// word codes the four bytes at i.
+func (r *residue) word(s *scene, old, now []byte, i int, oldAt, nowAt int64) {
+	m := &r.words
+	v := binary.LittleEndian.Uint32(old[i:])
+	actual := binary.LittleEndian.Uint32(now[i:])
+	m.guess(s, v, oldAt+int64(i), nowAt+int64(i))
+	got, ok := m.choose(r.c, actual)
+	if Debug != nil && !s.inCode && (!ok || got != m.top) {
+		Debug(nowAt+int64(i), v, actual, m.top, m.topIs, m.valid, ok)
+	}
+	if !ok {
+		var b [4]byte
+		binary.LittleEndian.PutUint32(b[:], actual)
+		var top [4]byte
+		binary.LittleEndian.PutUint32(top[:], m.top)
+		whole := byte(1)
+		for k := 3; k >= 0; k-- {
+			b[k] = r.bytes.near(r.c, b[k], top[k], old[i+k], uint8(k), &whole)
+		}
+		got = binary.LittleEndian.Uint32(b[:])
+	}
+	binary.LittleEndian.PutUint32(now[i:], got)
+	m.learn(s, v, got, oldAt+int64(i), nowAt+int64(i))
+	for k := range 4 {
+		r.bytes.saw(now[i+k])
+	}
+}
+
+// run codes n bytes at i that are likely as the old ones.
+func (r *residue) run(old, now []byte, i, n int) {
+	m := &r.runs
+	same := 1
+	for k := i; k < i+n; k++ {
+		if old[k] != now[k] {
+			same = 0
+		}
+	}
+	if m.all(r.c, old, i, n, same) == 1 {
+		copy(now[i:i+n], old[i:i+n])
+		for k := range n {
+			r.bytes.saw(now[i+k])
+		}
+		return
+	}
+	for k := i; k < i+n; k++ {
+		if m.one(r.c, old, k, truth(now[k] == old[k])) == 1 {
+			now[k] = old[k]
+			r.bytes.saw(now[k])
+		} else {
+			before, after := byte(0), byte(0)
+			if k > 0 {
+				before = now[k-1]
+			}
+			if k+1 < len(old) {
+				after = old[k+1]
+			}
+			_ = after
+			now[k] = r.bytes.changed(r.c, now[k], old[k], before)
+		}
+	}
+}
+
+// Debug is told.
+var Debug func(at int64, v, actual, top uint32, topIs int, valid uint32, ok bool)

@@ -1,0 +1,119 @@
+// Package program knows what an ELF file tells of itself, so that two builds of a program can be compared by what they mean rather
+// than by their bytes: which bytes are instructions, which addresses they have, and which words name a place in the program.
+//
+// Start with [Pair.Region], which fills in what package delta must know to predict those words, and [Pair.Normal], which rewrites
+// both files so that words that name the same place are equal, wherever it has gone: with it one finds the pieces that two builds have in
+// common even in tables whose every entry has changed. Files that are no ELF, or are broken, are not programs; nothing here
+// fails. The formats are those of the System V ABI, gABI chapter 4, and of the Linux kernel's tables.
+package program
+
+import (
+	"bytes"
+	"debug/elf"
+
+	"conifer.dev/conifer/internal/wire/delta"
+)
+
+// Pair is an old and a new build of one program.
+type Pair struct {
+	old, new file
+}
+
+// file is one of them.
+type file struct {
+	bytes    []byte
+	elf      *elf.File
+	spaces   []delta.Space
+	code     []delta.Span
+	isObject bool // not linked: a kernel module
+	fixed    bool // runs at the addresses that it states: a kernel
+	low      uint32
+	high     uint32
+}
+
+// fixed is the lowest address of a program that is not moved when it is started.
+const fixedAddress = 1 << 30
+
+// Open takes two files for builds of one program, unless they are not.
+func Open(old, new []byte) (*Pair, bool) {
+	a, okOld := parse(old)
+	b, okNew := parse(new)
+	if !okOld || !okNew || a.isObject != b.isObject || a.fixed != b.fixed || a.elf.Machine != b.elf.Machine {
+		return nil, false
+	}
+	return &Pair{a, b}, true
+}
+
+func parse(b []byte) (file, bool) {
+	if !bytes.HasPrefix(b, []byte(elf.ELFMAG)) {
+		return file{}, false
+	}
+	f, err := elf.NewFile(bytes.NewReader(b))
+	if err != nil || f.ByteOrder.String() != "LittleEndian" || f.Class != elf.ELFCLASS64 {
+		return file{}, false
+	}
+	p := file{bytes: b, elf: f, isObject: f.Type == elf.ET_REL, low: ^uint32(0)}
+	for _, s := range f.Sections {
+		if s.Flags&elf.SHF_EXECINSTR != 0 && s.Type == elf.SHT_PROGBITS && within(s.Offset, s.Size, b) && s.Size > 0 && f.Machine == elf.EM_X86_64 {
+			p.code = append(p.code, delta.Span{Offset: int64(s.Offset), SizeBytes: int64(s.Size)})
+		}
+	}
+	if p.isObject {
+		p.spaces = []delta.Space{{SizeBytes: int64(len(b))}}
+		p.low, p.high = 0, uint32(len(b))
+		return p, true
+	}
+	for _, s := range f.Progs {
+		if s.Type != elf.PT_LOAD || s.Filesz == 0 || !within(s.Off, s.Filesz, b) {
+			continue
+		}
+		p.spaces = append(p.spaces, delta.Space{Offset: int64(s.Off), SizeBytes: int64(s.Filesz), Address: uint32(s.Vaddr)})
+		if uint32(s.Vaddr) >= fixedAddress {
+			p.fixed = true
+		}
+	}
+	for _, s := range p.spaces {
+		if !p.fixed || s.Address >= fixedAddress {
+			p.low, p.high = min(p.low, s.Address), max(p.high, s.Address+uint32(s.SizeBytes))
+		}
+	}
+	return p, len(p.spaces) > 0 && len(p.spaces) <= delta.MaxSpaces && len(p.code) <= delta.MaxSpaces
+}
+
+func within(offset, size uint64, b []byte) bool {
+	return offset <= uint64(len(b)) && size <= uint64(len(b))-offset
+}
+
+// Region fills in what the delta of a region must know of a program.
+func (p *Pair) Region(r *delta.Region) {
+	r.OldSpaces, r.NewSpaces, r.Code = p.old.spaces, p.new.spaces, p.old.code
+	r.Bases = p.bases()
+}
+
+// objectBases are the sections of a kernel module that others count from, in the order of how much they do.
+var objectBases = []string{".text", ".strtab", ".text.unlikely", ".init.text", ".rodata", ".data", ".rodata.str1.8"}
+
+func (p *Pair) bases() (all []delta.Base) {
+	switch {
+	case p.old.isObject:
+		all = append(all, delta.Base{})
+		for _, name := range objectBases {
+			all = p.section(all, name, func(s *elf.Section) uint32 { return uint32(s.Offset) })
+		}
+	case p.old.fixed:
+		all = append(all, delta.Base{SizeBytes: p.old.high}, delta.Base{Old: p.old.low, New: p.new.low, SizeBytes: p.old.high - p.old.low})
+	default:
+		all = append(all, delta.Base{SizeBytes: p.old.high})
+		all = p.section(all, ".dynstr", func(s *elf.Section) uint32 { return uint32(s.Addr) })
+		all = p.section(all, ".text", func(s *elf.Section) uint32 { return uint32(s.Addr) })
+	}
+	return all
+}
+
+func (p *Pair) section(all []delta.Base, name string, at func(*elf.Section) uint32) []delta.Base {
+	a, b := p.old.elf.Section(name), p.new.elf.Section(name)
+	if a == nil || b == nil {
+		return all
+	}
+	return append(all, delta.Base{Old: at(a), New: at(b), SizeBytes: uint32(a.Size) + 1})
+}
