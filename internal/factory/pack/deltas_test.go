@@ -163,7 +163,11 @@ func TestADeltaThatSavesNothingIsNotKept(t *testing.T) {
 func TestAddDeltasRefuses(t *testing.T) {
 	dir, good := releaseOf(t, "1.2.0"), releaseOf(t, "1.0.0")
 	damaged := releaseOf(t, "1.1.0")
-	if err := os.Truncate(filepath.Join(damaged, "conifer_1.1.0.root-amd64.raw"), 4096); err != nil {
+	root, err := filepath.Glob(filepath.Join(damaged, "*.root-amd64.raw"))
+	if err != nil || len(root) != 1 {
+		t.Fatalf("the root is one of %q (%v)", root, err)
+	}
+	if err := os.Truncate(root[0], 4096); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct {

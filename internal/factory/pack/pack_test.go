@@ -74,7 +74,7 @@ func TestCreateReleaseMakesAWholeFolder(t *testing.T) {
 }
 
 func TestArtifactsAreNamedAsSystemdSysupdateWantsThem(t *testing.T) {
-	r, err := CreateRelease(t.Context(), image(t), filepath.Join(t.TempDir(), "r"), created, Options{Level: zstd.SpeedFastest}, quiet)
+	r, err := CreateRelease(t.Context(), image(t), filepath.Join(t.TempDir(), "r"), nil, created, fast, quiet)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,26 +106,29 @@ func TestCreatedIsTheImagesUnlessGiven(t *testing.T) {
 	}
 }
 
-func TestPayloadHoldsEveryKindAndDecodes(t *testing.T) {
-	out := filepath.Join(t.TempDir(), "r")
-	r, err := CreateRelease(t.Context(), image(t), out, nil, created, DeltaOptions{}, quiet)
+func TestAPayloadHoldsEveryKind(t *testing.T) {
+	dir := t.TempDir()
+	root := imagetest.Noise("root", 2*ChunkSizeBytes)
+	copy(root[ChunkSizeBytes:], bytes.Repeat([]byte("conifer "), ChunkSizeBytes/8))
+	root = append(append(root, make([]byte, ChunkSizeBytes)...), imagetest.Noise("tail", 8192)...)
+	out := filepath.Join(dir, "p")
+	made, err := Make(t.Context(), []Source{{"root", write(t, dir, "root", root)}}, out, Options{App: "a", Arch: "b", Version: "1"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	file, err := os.ReadFile(filepath.Join(out, PayloadFileName))
-	if err != nil {
-		t.Fatal(err)
-	}
-	m, err := payload.ParseSigned(r, file[:r.Payload.ManifestSizeBytes])
-	if err != nil {
-		t.Fatal(err)
-	}
-	kinds := map[string]int{}
-	for _, op := range m.Targets[0].Ops {
-		kinds[op.Kind]++
-	}
-	if diff := cmp.Diff(map[string]int{"raw": 2, "zero": 1, "zstd": 1}, kinds); diff != "" {
+	if diff := cmp.Diff(map[string]int{"raw": 2, "zero": 1, "zstd": 1}, kinds(t, out, "root")); diff != "" {
 		t.Error(diff)
+	}
+	if sums := applied(t, out, nil); sums["root"] != digest(root) {
+		t.Errorf("it makes %s of it, want %s", sums["root"], digest(root))
+	}
+	file, err := os.ReadFile(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &release.Release{App: "a", Arch: "b", Version: "1", Root: release.Root{SizeBytes: int64(len(root))}, Payload: *made}
+	if _, err := payload.ParseSigned(r, file[:made.ManifestSizeBytes]); err != nil {
+		t.Error(err)
 	}
 }
 
@@ -217,7 +220,7 @@ func TestCreateReleaseRefuses(t *testing.T) {
 		{"broken description", edit("image.json", "{", "["), fault.Invalid, "parse image.json"},
 		{"version that is a path", edit("image.json", "1.1.0", "../1"), fault.Invalid, "version"},
 		{"half a root hash", edit("image.json", "b60809d91082cb44df2df7def66dfded", ""), fault.Invalid, "want 32 bytes of hex"},
-		{"another size", edit("image.json", "3153920", "4096"), fault.Invalid, "root has 3153920 bytes"},
+		{"another size", edit("image.json", "204800", "4096"), fault.Invalid, "root has 204800 bytes"},
 		{"kernel of another root", edit("conifer_1.1.0.efi", "roothash=", "roothash=0"), fault.Invalid, "does not name the root hash"},
 		{"no kernel", remove("conifer_1.1.0.efi"), fault.NotFound, "conifer_1.1.0.efi"},
 		{"no verity tree", remove("conifer_1.1.0.root-amd64-verity.raw"), fault.NotFound, "verity"},

@@ -101,10 +101,7 @@ func digestOf(r *io.SectionReader) (string, error) {
 func cutPlan(plan *delta.Plan, sizeBytes int64) []*delta.Plan {
 	c := &cutter{oldSizeBytes: plan.OldSizeBytes, sizeBytes: sizeBytes}
 	for i := range plan.Regions {
-		c.begin = &plan.Regions[i]
-		for _, piece := range plan.Regions[i].Pieces {
-			c.piece(&plan.Regions[i], piece)
-		}
+		c.region(&plan.Regions[i])
 	}
 	return c.plans
 }
@@ -113,37 +110,47 @@ func cutPlan(plan *delta.Plan, sizeBytes int64) []*delta.Plan {
 type cutter struct {
 	oldSizeBytes, sizeBytes int64
 	plans                   []*delta.Plan
-	begin                   *delta.Region // the region that the next piece begins, or nil
 }
 
-func (c *cutter) piece(of *delta.Region, piece delta.Piece) {
-	for piece.SizeBytes > 0 {
-		if n := len(c.plans); n == 0 || c.plans[n-1].SizeBytes == c.sizeBytes {
-			c.plans = append(c.plans, &delta.Plan{OldSizeBytes: c.oldSizeBytes})
-			c.begin = of
-		}
-		last := c.plans[len(c.plans)-1]
-		first := piece
-		first.SizeBytes = min(piece.SizeBytes, c.sizeBytes-last.SizeBytes)
-		c.add(last, first)
-		piece.SizeBytes -= first.SizeBytes
-		if piece.From != delta.New {
-			piece.From += first.SizeBytes
-		}
+// plan is the one that is being filled.
+func (c *cutter) plan() *delta.Plan {
+	if n := len(c.plans); n > 0 && c.plans[n-1].SizeBytes < c.sizeBytes {
+		return c.plans[n-1]
 	}
+	last := &delta.Plan{OldSizeBytes: c.oldSizeBytes}
+	c.plans = append(c.plans, last)
+	return last
 }
 
-func (c *cutter) add(plan *delta.Plan, piece delta.Piece) {
-	if c.begin != nil {
-		region := *c.begin
-		region.SizeBytes, region.Pieces = 0, nil
-		plan.Regions = append(plan.Regions, region)
-		c.begin = nil
+// region adds a region whole where there is room. The parts of one that is cut keep nothing of what is known of it as a program,
+// because that is counted from its beginning.
+func (c *cutter) region(r *delta.Region) {
+	plan := c.plan()
+	if r.SizeBytes <= c.sizeBytes-plan.SizeBytes {
+		plan.Regions = append(plan.Regions, *r)
+		plan.SizeBytes += r.SizeBytes
+		return
 	}
-	region := &plan.Regions[len(plan.Regions)-1]
-	region.Pieces = append(region.Pieces, piece)
-	region.SizeBytes += piece.SizeBytes
-	plan.SizeBytes += piece.SizeBytes
+	begin := true
+	for _, piece := range r.Pieces {
+		for piece.SizeBytes > 0 {
+			plan := c.plan()
+			if begin || len(plan.Regions) == 0 {
+				plan.Regions = append(plan.Regions, delta.Region{Exact: r.Exact})
+				begin = false
+			}
+			first := piece
+			first.SizeBytes = min(piece.SizeBytes, c.sizeBytes-plan.SizeBytes)
+			region := &plan.Regions[len(plan.Regions)-1]
+			region.Pieces = append(region.Pieces, first)
+			region.SizeBytes += first.SizeBytes
+			plan.SizeBytes += first.SizeBytes
+			piece.SizeBytes -= first.SizeBytes
+			if piece.From != delta.New {
+				piece.From += first.SizeBytes
+			}
+		}
+	}
 }
 
 // progressReader tells how far a target was read, however often the reading goes back.

@@ -86,8 +86,8 @@ func fill(ctx context.Context, dir string, image *Image, r *release.Release, o O
 		return err
 	}
 	sources := []Source{
-		{payload.TargetRoot, filepath.Join(dir, filepath.Base(image.file(release.KindRoot)))},
-		{payload.TargetUKI, filepath.Join(dir, filepath.Base(image.file(release.KindUKI)))},
+		{payload.TargetRoot, image.file(release.KindRoot)},
+		{payload.TargetUKI, image.file(release.KindUKI)},
 	}
 	file := filepath.Join(dir, PayloadFileName)
 	plainBytes := sizeOf(r, release.KindRoot) + sizeOf(r, release.KindUKI)
