@@ -22,11 +22,12 @@ import (
 
 func (c *command) releaseCreate() *cobra.Command {
 	var image, out, level string
+	var deltaFrom []string
 	verb := &cobra.Command{
-		Use:   "create --image FOLDER --out FOLDER",
-		Short: "Make a release folder, with its payload, from an image folder",
-		Long: "Make a release folder, with its payload, from an image folder.\n\n" +
-			"The payload is decoded again and compared before the folder appears. The time of creation is\n" +
+		Use:   "create --image FOLDER --out FOLDER [--delta-from RELEASE_FOLDER]",
+		Short: "Make a release folder, with its payloads, from an image folder",
+		Long: "Make a release folder, with its payload, from an image folder; and a delta for each release folder that is named.\n\n" +
+			"Every payload is applied and compared before the folder appears. The time of creation is\n" +
 			"SOURCE_DATE_EPOCH when that is set, else the image's: equal images give equal releases.",
 		Args: takes(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -38,7 +39,7 @@ func (c *command) releaseCreate() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			r, err := pack.CreateRelease(cmd.Context(), image, out, created, pack.Options{Level: speed}, c.step)
+			r, err := pack.CreateRelease(cmd.Context(), image, out, deltaFrom, created, pack.DeltaOptions{Options: pack.Options{Level: speed, Report: true}}, c.step)
 			if err != nil {
 				return err
 			}
@@ -48,8 +49,12 @@ func (c *command) releaseCreate() *cobra.Command {
 	verb.Flags().StringVar(&image, "image", "", "image folder, from `conifer image build`")
 	verb.Flags().StringVar(&out, "out", "", "folder to make for the release")
 	verb.Flags().StringVar(&level, "level", "best", "compression of the payload: fast, default, better or best")
+	completeWords(verb, "level", levelNames...)
+	verb.Flags().StringArrayVar(&deltaFrom, "delta-from", nil, "release folder from which there shall be a delta; may be repeated")
 	return needs(verb, "image", "out")
 }
+
+var levelNames = []string{"fast", "default", "better", "best"}
 
 func parseLevel(name string) (zstd.EncoderLevel, error) {
 	levels := map[string]zstd.EncoderLevel{
@@ -86,36 +91,59 @@ func (c *command) printRelease(r *release.Release, folder string) error {
 
 func (c *command) releasePublish() *cobra.Command {
 	var downgradeFrom []string
+	var deltas deltaFlags
 	var upload bool
 	verb := signing("publish FOLDER --repository FOLDER --keys FOLDER [--upload]", "Sign a release into a repository, and bring it to the service",
-		"Sign a release into a repository with the keys of targets, snapshot and timestamp.\n\n"+
-			"With --upload, what the service lacks is sent to it, and the release is registered there; no channel\n"+
-			"points at it yet. Publishing a release twice changes nothing; another release of a published version is refused.",
+		"Sign a release into a repository with the keys of targets, snapshot and timestamp. It gets deltas from the last releases of the\n"+
+			"repository, and from those that --delta-from names; they are made from the roots and kernels that the repository holds.\n\n"+
+			"With --upload it also gets deltas from every release that a channel of the service points at and from every floor; what the\n"+
+			"service lacks is sent to it, and the release is registered there; no channel points at it yet. Publishing a release twice\n"+
+			"changes nothing; another release of a published version is refused.",
 		takes("the release folder"), func(ctx context.Context, r *publish.Repository, args []string) error {
-			p, err := r.Publish(ctx, args[0], downgradeFrom, c.step)
+			rel, _, err := pack.ReadRelease(args[0])
 			if err != nil {
 				return err
 			}
-			if upload {
-				if err := c.upload(ctx, r, p.Release); err != nil {
-					return err
-				}
+			order, err := c.order(ctx, r, rel, deltas, upload)
+			if err != nil {
+				return err
 			}
-			return c.printPublished(p, upload)
+			order.DowngradeFrom = downgradeFrom
+			p, err := r.Publish(ctx, args[0], order, c.step)
+			if err != nil {
+				return err
+			}
+			return c.bring(ctx, r, p, upload)
 		})
+	c.deltaFlags(verb, &deltas)
 	verb.Flags().StringSliceVar(&downgradeFrom, "downgrade-from", nil, "version from which machines may go back to this release (repeatable)")
 	verb.Flags().BoolVar(&upload, "upload", false, "send it to the service at --server and register it there")
 	return verb
 }
 
-func (c *command) printPublished(p *publish.Published, uploaded bool) error {
+// bring uploads what was published, where that is asked for, and says what was done.
+func (c *command) bring(ctx context.Context, r *publish.Repository, p *publish.Published, upload bool) error {
+	if upload {
+		if err := c.upload(ctx, r, p.Release); err != nil {
+			return err
+		}
+	}
+	return c.printPublished(r, p, upload)
+}
+
+func (c *command) printPublished(r *publish.Repository, p *publish.Published, uploaded bool) error {
+	deltas, err := r.Deltas(p.View, p.Release)
+	if err != nil {
+		return err
+	}
 	result := struct {
-		Target         string    `json:"target"`
-		Changed        bool      `json:"changed"`
-		Uploaded       bool      `json:"uploaded"`
-		TargetsVersion int64     `json:"targets_version"`
-		Expires        time.Time `json:"expires"`
-	}{p.Path, p.Changed, uploaded, p.View.TargetsVersion, p.View.Expires}
+		Target         string          `json:"target"`
+		Changed        bool            `json:"changed"`
+		Uploaded       bool            `json:"uploaded"`
+		TargetsVersion int64           `json:"targets_version"`
+		Expires        time.Time       `json:"expires"`
+		Deltas         []release.Delta `json:"deltas"`
+	}{p.Path, p.Changed, uploaded, p.View.TargetsVersion, p.View.Expires, list(deltas)}
 	what := "published"
 	if !p.Changed {
 		what = "published before"
@@ -125,6 +153,9 @@ func (c *command) printPublished(p *publish.Published, uploaded bool) error {
 	}
 	return c.show(result, func(w io.Writer) {
 		fmt.Fprintf(w, "%s: %s\nsignatures are in force until %s\n", p.Path, what, p.View.Expires.Format(time.RFC3339))
+		for _, d := range deltas {
+			row(w, "delta from "+d.From, cli.Bytes(d.SizeBytes), percent(share64(d.SizeBytes, p.Release.Payload.SizeBytes))+" of the full payload")
+		}
 	})
 }
 

@@ -15,13 +15,17 @@ import (
 )
 
 // RootSizeBytes is the size of every root that Write makes; it is not a multiple of a chunk.
-const RootSizeBytes = 3<<20 + 8192
+const RootSizeBytes = 3*part + 8192
+
+// part is the size of each kind of bytes in a root.
+const part = 64 << 10
 
 // Write makes the image folder dir of a version for amd64.
 func Write(dir, version string) error {
 	hash := sha256.Sum256([]byte("root hash of " + version))
 	root := Root(version)
-	uki := append(Noise("uki "+version, 200_000), "quiet roothash="+hex.EncodeToString(hash[:])+" gpt\x00"...)
+	uki := append(Noise("uki", 40_000), Noise("uki "+version, 5_000)...)
+	uki = append(uki, "quiet roothash="+hex.EncodeToString(hash[:])+" gpt\x00"...)
 	text, err := json.MarshalIndent(map[string]any{
 		"version": version, "arch": "amd64", "created": "2026-02-01T00:00:00Z", "built_by": "imagetest",
 		"root": map[string]any{"hash": hex.EncodeToString(hash[:]), "salt": "00ff", "size_bytes": len(root)},
@@ -50,12 +54,16 @@ func Write(dir, version string) error {
 	return nil
 }
 
-// Root is the root of a version: noise, zeros, and text that shrinks.
+// Root is the root of a version: noise, zeros, and text that shrinks. All versions have the noise in common, but for some bytes of
+// it and the end.
 func Root(version string) []byte {
-	b := Noise("root "+version, 1<<20)
-	b = append(b, make([]byte, 1<<20)...)
-	b = append(b, bytes.Repeat([]byte("conifer "), 1<<20/8)...)
-	return append(b, Noise("tail "+version, RootSizeBytes-3<<20)...)
+	b := Noise("root", part)
+	for i, changed := range Noise("root "+version, 100) {
+		b[(i*7919+int(changed)*101)%len(b)] ^= changed
+	}
+	b = append(b, make([]byte, part)...)
+	b = append(b, bytes.Repeat([]byte("conifer "), part/8)...)
+	return append(b, Noise("tail "+version, RootSizeBytes-3*part)...)
 }
 
 // Noise is n bytes that do not compress and follow from the seed.

@@ -20,6 +20,8 @@ import (
 
 var created = time.Unix(1_700_000_000, 5).UTC()
 
+var fast = DeltaOptions{Options: Options{Level: zstd.SpeedFastest}}
+
 func quiet(string, int64) (func(int64), func()) { return func(int64) {}, func() {} }
 
 // image makes a small image folder of version 1.1.0.
@@ -34,7 +36,7 @@ func image(t *testing.T) string {
 
 func TestCreateReleaseMakesAWholeFolder(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "releases", "1.1.0")
-	made, err := CreateRelease(t.Context(), image(t), out, created, Options{}, quiet)
+	made, err := CreateRelease(t.Context(), image(t), out, nil, created, DeltaOptions{}, quiet)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,7 +74,7 @@ func TestCreateReleaseMakesAWholeFolder(t *testing.T) {
 }
 
 func TestArtifactsAreNamedAsSystemdSysupdateWantsThem(t *testing.T) {
-	r, err := CreateRelease(t.Context(), image(t), filepath.Join(t.TempDir(), "r"), created, Options{Level: zstd.SpeedFastest}, quiet)
+	r, err := CreateRelease(t.Context(), image(t), filepath.Join(t.TempDir(), "r"), nil, created, fast, quiet)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,26 +106,29 @@ func TestCreatedIsTheImagesUnlessGiven(t *testing.T) {
 	}
 }
 
-func TestPayloadHoldsEveryKindAndDecodes(t *testing.T) {
-	out := filepath.Join(t.TempDir(), "r")
-	r, err := CreateRelease(t.Context(), image(t), out, created, Options{}, quiet)
+func TestAPayloadHoldsEveryKind(t *testing.T) {
+	dir := t.TempDir()
+	root := imagetest.Noise("root", 2*ChunkSizeBytes)
+	copy(root[ChunkSizeBytes:], bytes.Repeat([]byte("conifer "), ChunkSizeBytes/8))
+	root = append(append(root, make([]byte, ChunkSizeBytes)...), imagetest.Noise("tail", 8192)...)
+	out := filepath.Join(dir, "p")
+	made, err := Make(t.Context(), []Source{{"root", write(t, dir, "root", root)}}, out, Options{App: "a", Arch: "b", Version: "1"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	file, err := os.ReadFile(filepath.Join(out, PayloadFileName))
-	if err != nil {
-		t.Fatal(err)
-	}
-	m, err := payload.ParseSigned(r, file[:r.Payload.ManifestSizeBytes])
-	if err != nil {
-		t.Fatal(err)
-	}
-	kinds := map[string]int{}
-	for _, op := range m.Targets[0].Ops {
-		kinds[op.Kind]++
-	}
-	if diff := cmp.Diff(map[string]int{"raw": 2, "zero": 1, "zstd": 1}, kinds); diff != "" {
+	if diff := cmp.Diff(map[string]int{"raw": 2, "zero": 1, "zstd": 1}, kinds(t, out, "root")); diff != "" {
 		t.Error(diff)
+	}
+	if sums := applied(t, out, nil); sums["root"] != digest(root) {
+		t.Errorf("it makes %s of it, want %s", sums["root"], digest(root))
+	}
+	file, err := os.ReadFile(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &release.Release{App: "a", Arch: "b", Version: "1", Root: release.Root{SizeBytes: int64(len(root))}, Payload: *made}
+	if _, err := payload.ParseSigned(r, file[:made.ManifestSizeBytes]); err != nil {
+		t.Error(err)
 	}
 }
 
@@ -215,7 +220,7 @@ func TestCreateReleaseRefuses(t *testing.T) {
 		{"broken description", edit("image.json", "{", "["), fault.Invalid, "parse image.json"},
 		{"version that is a path", edit("image.json", "1.1.0", "../1"), fault.Invalid, "version"},
 		{"half a root hash", edit("image.json", "b60809d91082cb44df2df7def66dfded", ""), fault.Invalid, "want 32 bytes of hex"},
-		{"another size", edit("image.json", "3153920", "4096"), fault.Invalid, "root has 3153920 bytes"},
+		{"another size", edit("image.json", "204800", "4096"), fault.Invalid, "root has 204800 bytes"},
 		{"kernel of another root", edit("conifer_1.1.0.efi", "roothash=", "roothash=0"), fault.Invalid, "does not name the root hash"},
 		{"no kernel", remove("conifer_1.1.0.efi"), fault.NotFound, "conifer_1.1.0.efi"},
 		{"no verity tree", remove("conifer_1.1.0.root-amd64-verity.raw"), fault.NotFound, "verity"},
@@ -224,7 +229,7 @@ func TestCreateReleaseRefuses(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			dir, out := image(t), filepath.Join(t.TempDir(), "r")
 			c.change(t, dir)
-			_, err := CreateRelease(t.Context(), dir, out, created, Options{Level: zstd.SpeedFastest}, quiet)
+			_, err := CreateRelease(t.Context(), dir, out, nil, created, fast, quiet)
 			if !fault.Is(err, c.kind) || !strings.Contains(err.Error(), c.message) {
 				t.Errorf("got %v (%v)", err, fault.KindOf(err))
 			}
@@ -233,14 +238,14 @@ func TestCreateReleaseRefuses(t *testing.T) {
 			}
 		})
 	}
-	if _, err := CreateRelease(t.Context(), image(t), t.TempDir(), created, Options{}, quiet); !fault.Is(err, fault.Conflict) {
+	if _, err := CreateRelease(t.Context(), image(t), t.TempDir(), nil, created, DeltaOptions{}, quiet); !fault.Is(err, fault.Conflict) {
 		t.Errorf("a folder that exists: got %v", err)
 	}
 }
 
 func TestVerifyFindsEveryDamage(t *testing.T) {
 	dir := t.TempDir()
-	if _, err := CreateRelease(t.Context(), image(t), dir+"/r", created, Options{Level: zstd.SpeedFastest}, quiet); err != nil {
+	if _, err := CreateRelease(t.Context(), image(t), dir+"/r", nil, created, fast, quiet); err != nil {
 		t.Fatal(err)
 	}
 	good, err := os.ReadFile(filepath.Join(dir, "r", PayloadFileName))
@@ -259,7 +264,7 @@ func TestVerifyFindsEveryDamage(t *testing.T) {
 		if err := os.WriteFile(path, b, 0o644); err != nil {
 			t.Fatal(err)
 		}
-		_, _, err := Verify(t.Context(), path, func(int64) {})
+		_, _, err := Verify(t.Context(), path, nil, func(int64) {})
 		if !fault.Is(err, fault.Corrupt) || !strings.Contains(err.Error(), message) {
 			t.Errorf("want %q, got %v", message, err)
 		}

@@ -28,10 +28,10 @@ const (
 // Step starts the showing of one step of totalBytes; it returns how to count them and how to end.
 type Step func(name string, totalBytes int64) (count func(bytes int64), end func())
 
-// CreateRelease makes the folder out from the image folder dir. The folder appears only when it is whole, and a folder
-// that exists is left alone. Application, architecture and version are the image's, and so is the time of creation
+// CreateRelease makes the folder out from the image folder dir, with deltas from the release folders olds. The folder appears
+// only when it is whole, and a folder that exists is left alone. Application, architecture and version are the image's, and so is the time of creation
 // when created is zero, so that equal images give equal releases.
-func CreateRelease(ctx context.Context, dir, out string, created time.Time, o Options, step Step) (_ *release.Release, err error) {
+func CreateRelease(ctx context.Context, dir, out string, olds []string, created time.Time, o DeltaOptions, step Step) (_ *release.Release, err error) {
 	if _, err := os.Lstat(out); !errors.Is(err, fs.ErrNotExist) {
 		return nil, fault.New(fault.Conflict, "%s exists already", out).WithHint("Remove it, or choose another folder.")
 	}
@@ -48,7 +48,10 @@ func CreateRelease(ctx context.Context, dir, out string, created time.Time, o Op
 	}
 	defer os.RemoveAll(aside)
 	r := image.release(created)
-	if err := fill(ctx, aside, image, r, o, step); err != nil {
+	if err := fill(ctx, aside, image, r, o.Options, step); err != nil {
+		return nil, fmt.Errorf("create release %s: %w", r.Version, err)
+	}
+	if _, err := AddDeltas(ctx, aside, olds, o, step); err != nil {
 		return nil, fmt.Errorf("create release %s: %w", r.Version, err)
 	}
 	if err := os.Chmod(aside, 0o755); err != nil {
@@ -89,7 +92,7 @@ func fill(ctx context.Context, dir string, image *Image, r *release.Release, o O
 	file := filepath.Join(dir, PayloadFileName)
 	plainBytes := sizeOf(r, release.KindRoot) + sizeOf(r, release.KindUKI)
 	o.App, o.Arch, o.Version = r.App, r.Arch, r.Version
-	count, end := step("compress payload", plainBytes)
+	count, end := step("make and prove "+PayloadFileName, 2*plainBytes)
 	o.Count = count
 	made, err := Make(ctx, sources, file, o)
 	end()
@@ -98,31 +101,7 @@ func fill(ctx context.Context, dir string, image *Image, r *release.Release, o O
 	}
 	r.Payload = *made
 	r.Artifacts = append(r.Artifacts, release.Artifact{Name: made.Name, Kind: release.KindPayload, SizeBytes: made.SizeBytes, SHA256: made.SHA256})
-	count, end = step("verify payload", plainBytes)
-	err = prove(ctx, file, r, count)
-	end()
-	if err != nil {
-		return err
-	}
 	return describe(dir, r)
-}
-
-// prove decodes the payload that was just written, and compares every target with its artifact.
-func prove(ctx context.Context, file string, r *release.Release, count func(int64)) error {
-	_, sums, err := Verify(ctx, file, count)
-	if err != nil {
-		return err
-	}
-	for target, kind := range map[string]string{payload.TargetRoot: release.KindRoot, payload.TargetUKI: release.KindUKI} {
-		a, err := r.Artifact(kind)
-		if err != nil {
-			return err
-		}
-		if sums[target] != a.SHA256 {
-			return fault.New(fault.Corrupt, "payload target %s decodes to %s, want %s", target, sums[target], a.SHA256)
-		}
-	}
-	return nil
 }
 
 // addArtifacts links the image's files into dir and describes them. An image need not have a disk.

@@ -62,7 +62,7 @@ func (w *workshop) release(version string, second int64) string {
 		w.Fatal(err)
 	}
 	out := filepath.Join(dir, "release")
-	if _, err := pack.CreateRelease(w.Context(), filepath.Join(dir, "image"), out, time.Unix(second, 0), pack.Options{Level: zstd.SpeedFastest}, quiet); err != nil {
+	if _, err := pack.CreateRelease(w.Context(), filepath.Join(dir, "image"), out, nil, time.Unix(second, 0), pack.DeltaOptions{Options: pack.Options{Level: zstd.SpeedFastest}}, quiet); err != nil {
 		w.Fatal(err)
 	}
 	return out
@@ -70,7 +70,7 @@ func (w *workshop) release(version string, second int64) string {
 
 func (w *workshop) publish(version string) *Published {
 	w.Helper()
-	p, err := w.Publish(w.Context(), w.release(version, 1), nil, quiet)
+	p, err := w.Publish(w.Context(), w.release(version, 1), Order{}, quiet)
 	if err != nil {
 		w.Fatal(err)
 	}
@@ -83,7 +83,7 @@ func TestPublishMakesTheLayoutOfTheContract(t *testing.T) {
 	if err := os.Chmod(filepath.Join(dir, "conifer_1.1.0.efi"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	p, err := w.Publish(t.Context(), dir, nil, quiet)
+	p, err := w.Publish(t.Context(), dir, Order{}, quiet)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,10 +125,10 @@ func TestPublishMakesTheLayoutOfTheContract(t *testing.T) {
 func TestPublishIsIdempotent(t *testing.T) {
 	w := newWorkshop(t)
 	dir := w.release("1.1.0", 1)
-	if _, err := w.Publish(t.Context(), dir, nil, quiet); err != nil {
+	if _, err := w.Publish(t.Context(), dir, Order{}, quiet); err != nil {
 		t.Fatal(err)
 	}
-	again, err := w.Publish(t.Context(), dir, nil, quiet)
+	again, err := w.Publish(t.Context(), dir, Order{}, quiet)
 	if err != nil || again.Changed || again.View.TargetsVersion != 2 {
 		t.Errorf("again: %+v, %v", again, err)
 	}
@@ -152,7 +152,7 @@ func TestPublishRefuses(t *testing.T) {
 		{"no release", t.TempDir(), nil, fault.NotFound, "no release folder"},
 		{"an upgrade as downgrade", w.release("1.3.0", 1), []string{"1.3.0"}, fault.Invalid, "no downgrade"},
 	} {
-		_, err := w.Publish(t.Context(), c.dir, c.from, quiet)
+		_, err := w.Publish(t.Context(), c.dir, Order{DowngradeFrom: c.from}, quiet)
 		if !fault.Is(err, c.kind) || !strings.Contains(err.Error(), c.message) {
 			t.Errorf("%s: got %v", c.name, err)
 		}
@@ -182,7 +182,7 @@ func TestPermissionToDowngradeAddsUp(t *testing.T) {
 	w := newWorkshop(t)
 	dir := w.release("1.1.0", 1)
 	for _, from := range [][]string{nil, {"1.2.0"}, {"1.2.0"}, {"1.3.0"}} {
-		if _, err := w.Publish(t.Context(), dir, from, quiet); err != nil {
+		if _, err := w.Publish(t.Context(), dir, Order{DowngradeFrom: from}, quiet); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -281,7 +281,7 @@ func TestRotateReplacesALostKey(t *testing.T) {
 		}
 	}
 	w.reopen()
-	if _, err := w.Publish(t.Context(), w.release("1.1.0", 1), nil, quiet); !fault.Is(err, fault.NotFound) {
+	if _, err := w.Publish(t.Context(), w.release("1.1.0", 1), Order{}, quiet); !fault.Is(err, fault.NotFound) {
 		t.Fatalf("without the targets key: got %v", err)
 	}
 	if _, err := w.Rotate(w.keys, "targets"); err != nil {

@@ -23,35 +23,33 @@ import (
 type Published struct {
 	Release *release.Release
 	Path    string // the TUF target path
-	Changed bool   // false when exactly this release was published before
+	Changed bool   // false when exactly this release, with these deltas, was published before
 	View    *trust.View
 }
 
-// Publish puts the release folder dir into the repository and signs it. Machines may go back to it from each of
-// the versions downgradeFrom, besides those that earlier publications named. Publishing a release again does
-// nothing; publishing another one under its version is a Conflict.
-func (r *Repository) Publish(ctx context.Context, dir string, downgradeFrom []string, step pack.Step) (*Published, error) {
-	text, err := os.ReadFile(filepath.Join(dir, release.FileName))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fault.New(fault.NotFound, "%s is no release folder: it has no %s", dir, release.FileName).
-			WithHint("Make one with `conifer release create`.")
-	}
-	if err != nil {
-		return nil, err
-	}
-	rel, err := release.Parse(text)
+// Order is what a publication shall do beyond signing the release.
+type Order struct {
+	DowngradeFrom []string // versions from which machines may go back to it, besides those that earlier publications named
+	DeltaFrom     []string // versions of the repository from which it shall have deltas, besides those that it has
+	Delta         pack.DeltaOptions
+}
+
+// Publish puts the release folder dir, with the deltas that are in it, into the repository and signs it. Publishing a release again
+// adds what the order adds, and does nothing else; publishing another one under its version is a Conflict.
+func (r *Repository) Publish(ctx context.Context, dir string, order Order, step pack.Step) (*Published, error) {
+	rel, text, err := pack.ReadRelease(dir)
 	if err != nil {
 		return nil, err
 	}
 	p := &Published{Release: rel, Path: release.TargetPath(rel.App, rel.Arch, rel.Version)}
-	if err := r.publish(ctx, p, dir, text, downgradeFrom, step); err != nil {
+	if err := r.publish(ctx, p, dir, text, order, step); err != nil {
 		return nil, fmt.Errorf("publish %s: %w", p.Path, err)
 	}
 	p.View, err = r.Check(r.Now)
 	return p, err
 }
 
-func (r *Repository) publish(ctx context.Context, p *Published, dir string, text []byte, downgradeFrom []string, step pack.Step) error {
+func (r *Repository) publish(ctx context.Context, p *Published, dir string, text []byte, order Order, step pack.Step) error {
 	s, err := r.load()
 	if err != nil {
 		return err
@@ -66,8 +64,20 @@ func (r *Repository) publish(ctx context.Context, p *Published, dir string, text
 	if err := r.place(ctx, p, dir, text, step); err != nil {
 		return err
 	}
-	if p.Changed, err = addTarget(s, p, text, downgradeFrom); err != nil || !p.Changed {
+	deltas, err := r.deltas(ctx, s, p, dir, order, step)
+	if err != nil {
 		return err
+	}
+	changed, err := addTarget(s, p, text, order.DowngradeFrom)
+	if err != nil {
+		return err
+	}
+	changedDeltas, err := addDeltas(s, p, deltas)
+	if err != nil {
+		return err
+	}
+	if p.Changed = changed || changedDeltas; !p.Changed {
+		return nil
 	}
 	return r.publishTargets(s, c)
 }
@@ -92,7 +102,7 @@ func checkConflict(s *state, p *Published, text []byte) error {
 // place brings the release's files into the repository, the signed description last. The disk image stays behind: it
 // is for installing, not for updating.
 func (r *Repository) place(ctx context.Context, p *Published, dir string, text []byte, step pack.Step) error {
-	folder := filepath.Join(r.Dir, filepath.Dir(filepath.FromSlash(p.Path)))
+	folder := r.folder(p.Path)
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return err
 	}

@@ -1,6 +1,6 @@
 // Package publish writes repositories: folders of signed metadata and releases that any HTTP server can serve.
 //
-// Start with [Init], [Open] and [Repository.Publish]; [Upload] brings a repository to the service. Files are written
+// Start with [Init] and [Repository.Publish]; [Repository.Upload] brings a repository to the service. Files are written
 // one by one in an order such that a client finds a consistent repository at every moment, and what was written is
 // read back by the client's own code (internal/wire/trust) before a command succeeds. The package never removes or
 // changes a published release. The layout is that of ARCHITECTURE.md, the metadata that of docs/protocol/trust.md.
@@ -136,7 +136,7 @@ func (r *Repository) TrustedKeys() (map[string][]string, error) {
 // Releases reads every release that the repository signs.
 func (r *Repository) Releases(view *trust.View) ([]*release.Release, error) {
 	var all []*release.Release
-	for _, path := range view.Paths() {
+	for _, path := range releasePaths(view) {
 		text, err := os.ReadFile(filepath.Join(r.Dir, filepath.FromSlash(path)))
 		if err != nil {
 			return nil, err

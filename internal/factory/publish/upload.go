@@ -17,15 +17,21 @@ import (
 )
 
 // Upload brings every release of the repository and its metadata to the service. The order makes each moment
-// consistent for machines: payloads, then the description of their release, then the metadata from the targets
-// outwards, and root last, because it may take keys away (see Rotate). Running it again sends what is missing.
+// consistent for machines: payloads, then the description of their release, deltas and their list, then the metadata from the
+// targets outwards, and root last, because it may take keys away (see Rotate). Only a list of deltas that was changed is for
+// a moment not the one that the metadata name: machines take the full payload then. Running it again sends what is missing.
 func (r *Repository) Upload(ctx context.Context, c *Client, step pack.Step) error {
 	view, cache, err := r.read(r.Now)
 	if err != nil {
 		return err
 	}
-	for _, target := range view.Paths() {
+	for _, target := range releasePaths(view) {
 		if err := r.uploadRelease(ctx, c, view, target, step); err != nil {
+			return fmt.Errorf("upload %s: %w", target, err)
+		}
+	}
+	for _, target := range pathsOf(view, release.DeltasName) {
+		if err := r.uploadDeltas(ctx, c, view, target, step); err != nil {
 			return fmt.Errorf("upload %s: %w", target, err)
 		}
 	}
@@ -57,14 +63,18 @@ func (r *Repository) uploadRelease(ctx context.Context, c *Client, view *trust.V
 		if a.Kind == release.KindDisk {
 			continue
 		}
-		count, end := step("upload "+a.Name, a.SizeBytes)
-		err := c.upload(ctx, path.Join(path.Dir(target), a.Name), filepath.Join(r.Dir, filepath.Dir(filepath.FromSlash(target)), a.Name), a, count)
-		end()
-		if err != nil {
+		if err := r.uploadFile(ctx, c, target, a, step); err != nil {
 			return err
 		}
 	}
 	return c.Put(ctx, target, bytes.NewReader(text), int64(len(text)), digest(text))
+}
+
+// uploadFile sends a file that is beside a target.
+func (r *Repository) uploadFile(ctx context.Context, c *Client, target string, a release.Artifact, step pack.Step) error {
+	count, end := step("upload "+a.Name, a.SizeBytes)
+	defer end()
+	return c.upload(ctx, path.Join(path.Dir(target), a.Name), filepath.Join(r.folder(target), a.Name), a, count)
 }
 
 // uploadMetadata sends the newest metadata and every root.

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -14,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"conifer.dev/conifer/internal/fault"
+	"conifer.dev/conifer/internal/wire/release"
 	"conifer.dev/conifer/internal/wire/trust"
 )
 
@@ -25,6 +27,7 @@ type service struct {
 	etags   bool
 	stopAt  string        // a PUT of this name fails
 	clients []trust.Cache // machines that have seen earlier states
+	lists   int           // lists of deltas that machines have found right
 	initial []byte
 }
 
@@ -90,14 +93,42 @@ func (s *service) checkClients(after string) {
 			s.Errorf("after PUT %s, machine %d: %v", after, i, err)
 			continue
 		}
-		for _, target := range view.Paths() {
+		for _, target := range releasePaths(view) {
 			if _, _, err := view.Release(target, s.files[target]); err != nil {
 				s.Errorf("after PUT %s, machine %d: %v", after, i, err)
 			}
 		}
+		s.checkDeltas(view, after)
 		if i > 0 { // the first machine is always new
 			s.clients[i] = after2
 		}
+	}
+}
+
+// checkDeltas looks at the lists of deltas, and at what they name. A list that was changed is wrong for machines until the timestamp
+// names it; none is ever lacking, and no list that is right names a file that is lacking.
+func (s *service) checkDeltas(view *trust.View, after string) {
+	for _, target := range pathsOf(view, release.DeltasName) {
+		signed, err := view.Target(target)
+		if err != nil {
+			s.Fatal(err)
+		}
+		if err := signed.Check(s.files[target]); err != nil {
+			if s.files[target] == nil || after == trust.Folder+trust.TimestampName {
+				s.Errorf("after PUT %s: %v", after, err)
+			}
+			continue
+		}
+		list, err := release.ParseDeltas(s.files[target])
+		if err != nil {
+			s.Fatal(err)
+		}
+		for _, d := range list.Deltas {
+			if b := s.files[path.Join(path.Dir(target), d.Name)]; digest(b) != d.SHA256 {
+				s.Errorf("after PUT %s: %s names %s, which is not there", after, target, d.Name)
+			}
+		}
+		s.lists++
 	}
 }
 
@@ -131,7 +162,20 @@ func TestUploadIsConsistentAtEveryMoment(t *testing.T) {
 	}
 	w.publish("1.2.0")
 	upload()
-	if len(s.clients) != 8 || s.files["conifer-os/amd64/1.2.0/full.payload"] == nil {
+	publish := func(order Order) {
+		t.Helper()
+		if _, err := w.Publish(t.Context(), w.release("1.3.0", 1), order, quiet); err != nil {
+			t.Fatal(err)
+		}
+	}
+	publish(from("1.1.0"))
+	upload()
+	publish(from("1.2.0"))
+	upload()
+	if s.lists == 0 || s.files["conifer-os/amd64/1.3.0/from-1.2.0.payload"] == nil {
+		t.Errorf("%d lists of deltas were right", s.lists)
+	}
+	if len(s.clients) != 10 || s.files["conifer-os/amd64/1.2.0/full.payload"] == nil {
 		t.Errorf("%d machines, files %d", len(s.clients), len(s.files))
 	}
 	for name := range s.files {
@@ -167,6 +211,15 @@ func TestUploadOrderAndWhatIsSkipped(t *testing.T) {
 			t.Error(diff)
 		}
 		s.puts = nil
+	}
+	if _, err := w.Publish(t.Context(), w.release("1.2.0", 1), from("1.1.0"), quiet); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Upload(t.Context(), c, quiet); err != nil {
+		t.Fatal(err)
+	}
+	if at := slices.Index(s.puts, "release.json"); at < 0 || !slices.Equal(s.puts[at:at+4], []string{"release.json", "from-1.1.0.payload", "deltas.json", "3.targets.json"}) {
+		t.Errorf("with a delta: %v", s.puts)
 	}
 }
 

@@ -3,7 +3,7 @@
 //
 // Start with [Open]; [Folder] is a handler for GET, HEAD and PUT of paths below the prefix that was stripped. It answers
 // ranges, with the file's digest as its ETag, and says how long it may be cached. A file is on the disk as a whole or not at
-// all, and what was published never changes, except for the few files of metadata that must. It does not check
+// all, and what was published never changes, except for the few files of metadata, and lists of deltas, that must. It does not check
 // who may upload (the caller's table of routes does), and nothing outside the folder can be reached: every path is
 // opened through [os.Root].
 package files
@@ -21,6 +21,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"conifer.dev/conifer/internal/fault"
+	"conifer.dev/conifer/internal/wire/release"
 )
 
 // Folder is an open folder of files.
@@ -73,9 +74,10 @@ func clean(requested string) (string, error) {
 // versioned is metadata whose name holds its version, so that its content never changes (TUF, consistent snapshots).
 var versioned = regexp.MustCompile(`^[0-9]+\.[a-z0-9_-]+\.json$`)
 
-// changes reports whether the file's content may change: that is metadata without a version, timestamp.json above all.
+// changes reports whether the file's content may change: that is metadata without a version, timestamp.json above all, and the list
+// of a release's deltas, because deltas may be made later.
 func changes(name string) bool {
-	return isMetadata(name) && !versioned.MatchString(path.Base(name))
+	return isMetadata(name) && !versioned.MatchString(path.Base(name)) || path.Base(name) == release.DeltasName
 }
 
 func isMetadata(name string) bool { return path.Base(path.Dir(name)) == "metadata" }

@@ -127,10 +127,11 @@ func TestDigestsOfFilesThatWereThere(t *testing.T) {
 	}
 }
 
-func TestOnlyMetadataWithoutAVersionChanges(t *testing.T) {
+func TestOnlyMetadataWithoutAVersionAndListsOfDeltasChange(t *testing.T) {
 	_, s := server(t, t.TempDir())
 	for path, want := range map[string]int{
-		"/metadata/timestamp.json": 201, "/metadata/2.root.json": 409, payload: 409, "/conifer-os/amd64/1.1.0/release.json": 409,
+		"/metadata/timestamp.json": 201, "/metadata/2.root.json": 409, payload: 409,
+		"/conifer-os/amd64/1.1.0/release.json": 409, "/conifer-os/amd64/1.1.0/deltas.json": 201,
 	} {
 		answer, text := ask(t, s, "PUT", path, []byte("one"))
 		expect(t, answer, text, 201)

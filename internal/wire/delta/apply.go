@@ -26,11 +26,23 @@ func Apply(w io.Writer, old io.ReaderAt, oldSizeBytes int64, data []byte, sizeBy
 
 // Write is the inverse of Apply: it tells the output, which it reads from new, by the plan.
 func Write(plan *Plan, old io.ReaderAt, new io.ReaderAt) ([]byte, error) {
+	data, _, err := WriteCosts(plan, old, new)
+	return data, err
+}
+
+// WriteCosts does what Write does, and says how many bytes of the data each region of the plan took, to within the few that the coder
+// holds back at its end.
+func WriteCosts(plan *Plan, old io.ReaderAt, new io.ReaderAt) (data []byte, costs []int64, err error) {
 	walk := &walk{c: entropy.NewWriter(), old: old, in: new}
 	if err := walk.run(plan); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return append([]byte{version}, walk.c.Finish()...), nil
+	data = append([]byte{version}, walk.c.Finish()...)
+	costs = walk.ends
+	for i := len(costs) - 1; i > 0; i-- {
+		costs[i] -= costs[i-1]
+	}
+	return data, costs, nil
 }
 
 // walk goes through an output once, writing it or reading it.
@@ -40,6 +52,8 @@ type walk struct {
 	out io.Writer   // of a reader of data
 	in  io.ReaderAt // of a writer of data
 	pos int64       // in the output
+
+	ends []int64 // of a writer: how much was written at the end of each region
 
 	residue *residue
 	buffers [2][]byte
@@ -68,6 +82,9 @@ func (w *walk) run(plan *Plan) error {
 		Tally[0] += w.c.SizeBytes() - before
 		if err := w.region(region); err != nil {
 			return err
+		}
+		if told != nil {
+			w.ends = append(w.ends, int64(w.c.SizeBytes()))
 		}
 		if w.c.Overrun() {
 			break

@@ -53,6 +53,33 @@ func TestRoundTrip(t *testing.T) {
 	})
 }
 
+// What a region costs is counted to that region.
+func TestWriteCosts(t *testing.T) {
+	old := bytes.Repeat([]byte("evergreen machines "), 50)
+	fresh := make([]byte, 500)
+	for i := range fresh {
+		fresh[i] = byte(i * i * 7 >> 3)
+	}
+	now := append(append(bytes.Clone(old), fresh...), old...)
+	size := int64(len(old))
+	plan := &Plan{OldSizeBytes: size, SizeBytes: int64(len(now)), Regions: []Region{
+		{SizeBytes: size, Exact: true, Pieces: []Piece{{0, size}}},
+		{SizeBytes: 500, Pieces: []Piece{{New, 500}}},
+		{SizeBytes: size, Pieces: []Piece{{0, size}}},
+	}}
+	data, costs, err := WriteCosts(plan, bytes.NewReader(old), bytes.NewReader(now))
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum := int64(0)
+	for _, c := range costs {
+		sum += c
+	}
+	if rest := int64(len(data)) - sum; len(costs) != 3 || rest < 0 || rest > 16 || costs[1] < 300 || costs[0] > 50 || costs[2] > 100 {
+		t.Errorf("%d bytes of data cost %v", len(data), costs)
+	}
+}
+
 // A delta that is wrong ends in an error or in wrong bytes, and in nothing else.
 func FuzzApply(f *testing.F) {
 	old := bytes.Repeat([]byte("evergreen machines "), 50)

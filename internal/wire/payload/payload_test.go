@@ -270,6 +270,10 @@ func TestParseSigned(t *testing.T) {
 func TestEveryManifestRoundTrips(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		m := &Manifest{Format: Format, App: "app", Arch: "arm64", Version: "1.2", Features: []string{}}
+		drawOp := drawOp
+		if rapid.Bool().Draw(t, "delta") {
+			m.From, m.Features, drawOp = rapid.StringMatching(`[0-9]\.[0-9]{1,3}`).Draw(t, "from"), []string{FeatureDelta}, drawDeltaOp
+		}
 		for _, name := range rapid.SliceOfNDistinct(rapid.StringMatching(`[a-z][a-z0-9.~+-]{0,20}`), 1, MaxTargets, rapid.ID).Draw(t, "names") {
 			target := Target{Name: name, Ops: rapid.SliceOfN(rapid.Custom(drawOp), 1, 20).Draw(t, "ops")}
 			for _, op := range target.Ops {
@@ -289,6 +293,16 @@ func TestEveryManifestRoundTrips(t *testing.T) {
 			t.Fatal(diff)
 		}
 	})
+}
+
+// drawDeltaOp draws an operation of a delta, which may be of every kind.
+func drawDeltaOp(t *rapid.T) Op {
+	if rapid.Bool().Draw(t, "another kind") {
+		return drawOp(t)
+	}
+	return Op{Kind: KindDelta, SizeBytes: rapid.Int64Range(1, MaxDeltaSizeBytes).Draw(t, "size"),
+		DataSizeBytes: rapid.Int64Range(1, MaxDeltaDataSizeBytes).Draw(t, "data size"),
+		SHA256:        digest(rapid.SliceOf(rapid.Byte()).Draw(t, "out")), DataSHA256: digest(rapid.SliceOf(rapid.Byte()).Draw(t, "data"))}
 }
 
 func drawOp(t *rapid.T) Op {
@@ -312,6 +326,11 @@ func FuzzParse(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(b)
+	d, _, _ := deltaSample()
+	if b, err = d.Encode(); err != nil {
+		f.Fatal(err)
+	}
+	f.Add(b)
 	f.Fuzz(func(t *testing.T, b []byte) {
 		m, err := Parse(b)
 		if err != nil {
@@ -321,7 +340,7 @@ func FuzzParse(f *testing.F) {
 		for _, target := range m.Targets {
 			var offset int64
 			for _, op := range target.Ops {
-				if op.Offset != offset || op.DataOffset != dataOffset || op.SizeBytes > MaxOpSizeBytes || op.DataSizeBytes > op.SizeBytes {
+				if op.Offset != offset || op.DataOffset != dataOffset || !withinLimits(m, op) {
 					t.Fatalf("operation %+v breaks a rule", op)
 				}
 				offset, dataOffset = offset+op.SizeBytes, dataOffset+op.DataSizeBytes
@@ -334,6 +353,14 @@ func FuzzParse(f *testing.F) {
 			t.Fatalf("two encodings of one manifest: %q, %v", again, err)
 		}
 	})
+}
+
+// withinLimits says for a second time what one operation may need.
+func withinLimits(m *Manifest, op Op) bool {
+	if op.Kind == KindDelta {
+		return m.From != "" && op.SizeBytes <= 1<<30 && op.DataSizeBytes <= 8<<20
+	}
+	return op.SizeBytes <= 4<<20 && op.DataSizeBytes <= op.SizeBytes
 }
 
 func FuzzDecode(f *testing.F) {

@@ -3,6 +3,10 @@ package release
 import (
 	"bytes"
 	"encoding/json"
+	"io"
+	"path"
+	"slices"
+	"strings"
 
 	"conifer.dev/conifer/internal/fault"
 )
@@ -20,7 +24,7 @@ type Deltas struct {
 	App     string  `json:"app"`
 	Version string  `json:"version"`
 	Arch    string  `json:"arch"`
-	Deltas  []Delta `json:"deltas"` // ascending by From
+	Deltas  []Delta `json:"deltas"` // ascending by the bytes of From
 }
 
 // Delta is a payload for machines that hold the release From.
@@ -33,18 +37,43 @@ type Delta struct {
 // maxDeltas bounds how many there can be.
 const maxDeltas = 64
 
-// ParseDeltas reads deltas.json and checks it.
+// DeltasPath is the TUF target path of the list of the deltas to a release: app/arch/version/deltas.json.
+func DeltasPath(app, arch, version string) string {
+	return path.Join(app, arch, version, DeltasName)
+}
+
+// DeltaName is what the factory calls the file of the delta from a version.
+func DeltaName(from string) string { return "from-" + from + ".payload" }
+
+// ParseDeltas reads deltas.json and checks it. Every error is of kind Invalid, or Unsupported for another format version.
 func ParseDeltas(b []byte) (*Deltas, error) {
+	var probe struct {
+		Format int `json:"format"`
+	}
+	if err := json.Unmarshal(b, &probe); err != nil {
+		return nil, fault.New(fault.Invalid, "parse %s: %w", DeltasName, err)
+	}
+	if probe.Format != DeltasFormat {
+		return nil, fault.New(fault.Unsupported, "%s has format %d, want %d", DeltasName, probe.Format, DeltasFormat)
+	}
 	d := &Deltas{}
 	decoder := json.NewDecoder(bytes.NewReader(b))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(d); err != nil {
 		return nil, fault.New(fault.Invalid, "parse %s: %w", DeltasName, err)
 	}
-	if decoder.More() {
-		return nil, fault.New(fault.Invalid, "parse %s: there is more after its end", DeltasName)
+	if _, err := decoder.Token(); err != io.EOF {
+		return nil, fault.New(fault.Invalid, "parse %s: data after the end", DeltasName)
 	}
-	return d, d.Validate()
+	if err := d.Validate(); err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+// Sort brings the deltas into the order of the file.
+func (d *Deltas) Sort() {
+	slices.SortFunc(d.Deltas, func(a, b Delta) int { return strings.Compare(a.From, b.From) })
 }
 
 // Encode checks the list and writes it: indented by two spaces, with one newline at the end.
@@ -74,8 +103,13 @@ func (d *Deltas) Validate() error {
 	if len(d.Deltas) > maxDeltas {
 		return fault.New(fault.Invalid, "%s of %q has %d deltas, the limit is %d", DeltasName, d.Version, len(d.Deltas), maxDeltas)
 	}
+	names := map[string]bool{}
 	for i := range d.Deltas {
 		one := &d.Deltas[i]
+		if one.From == d.Version || names[one.Name] {
+			return fault.New(fault.Invalid, "%s of %q: the delta from %q is from the release itself, or its name %q is another's", DeltasName, d.Version, one.From, one.Name)
+		}
+		names[one.Name] = true
 		if i > 0 && d.Deltas[i-1].From >= one.From {
 			return fault.New(fault.Invalid, "%s of %q: the deltas from %q and %q are not in ascending order", DeltasName, d.Version, d.Deltas[i-1].From, one.From)
 		}
