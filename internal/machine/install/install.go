@@ -155,6 +155,6 @@ func (in *Installer) addEntry(p *plan, s *stream, m *meter) error {
 	if err != nil {
 		return err
 	}
-	uki := &targetReader{stream: s, decoder: decoder, ops: p.uki.Ops, dataFrom: p.dataFrom, meter: m}
-	return in.Slots.AddEntry(p.rel.Version, uki, p.uki.SizeBytes, p.image.SHA256, Tries)
+	uki := &targetWriter{stream: s, decoder: decoder, ops: p.uki.Ops, dataFrom: p.dataFrom, meter: m}
+	return in.Slots.AddEntry(p.rel.Version, uki.writeTo, p.uki.SizeBytes, p.image.SHA256, Tries)
 }
