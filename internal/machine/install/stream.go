@@ -126,6 +126,7 @@ type targetWriter struct {
 	ops      []payload.Op
 	dataFrom int64
 	meter    *meter
+	old      payload.Old // for a delta
 
 	data, out []byte
 }
@@ -147,6 +148,9 @@ func (t *targetWriter) writeTo(w io.Writer) error {
 
 // write writes what one operation makes of its data.
 func (t *targetWriter) write(w io.Writer, op payload.Op) error {
+	if op.Kind == payload.KindDelta {
+		return t.decoder.Patch(w, op, t.data, t.old)
+	}
 	var err error
 	if t.out, err = t.decoder.Decode(op, t.data, t.out); err != nil {
 		return err
