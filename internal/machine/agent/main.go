@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"sync"
 	"syscall"
 	"time"
@@ -18,6 +19,7 @@ import (
 	"conifer.dev/conifer/internal/machine/dm"
 	"conifer.dev/conifer/internal/machine/folder"
 	"conifer.dev/conifer/internal/machine/health"
+	"conifer.dev/conifer/internal/machine/install"
 	"conifer.dev/conifer/internal/machine/loader"
 	"conifer.dev/conifer/internal/machine/slots"
 	"conifer.dev/conifer/internal/machine/update"
@@ -29,6 +31,7 @@ type Names struct{ MachineID, Server, Group string }
 
 // Main runs the agent of this machine until ctx ends.
 func Main(ctx context.Context, c Config, log *slog.Logger) error {
+	debug.SetMemoryLimit(install.MemoryLimitBytes)
 	id, err := ReadIdentity("/")
 	if err != nil {
 		return err

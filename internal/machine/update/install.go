@@ -23,6 +23,10 @@ func (e InstallFailed) apply(t *turn) {
 	if t.s.Phase != Installing {
 		return
 	}
+	if e.Delta && blamesDelta(e.Kind) {
+		t.noDelta(e.Fault)
+		return
+	}
 	failures := t.s.Live.Job.Failures
 	if transient(e.Kind) && failures+1 < maxInstallAttempts {
 		t.jobFailed(e.Fault)

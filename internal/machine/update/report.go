@@ -25,6 +25,7 @@ const (
 	resultError     = 0
 	resultSuccess   = 1
 	resultReboot    = 2
+	resultDeferred  = 9
 	codeRolledBack  = 44
 )
 
