@@ -92,6 +92,7 @@ type Agent struct {
 	workers  sync.WaitGroup
 	verified verified
 	meter    meter
+	limit    throttle
 	count    counters
 
 	mu    sync.Mutex

@@ -60,7 +60,7 @@ func (a *Agent) transfer(ctx context.Context, target update.Target, rel *release
 	codebases := target.Codebases()
 	for i := range codebases {
 		order := slices.Concat(codebases[i:], codebases[:i])
-		src := a.meter.source(a.Repository.Payload(order, p))
+		src := a.meter.source(a.limit.source(a.Repository.Payload(order, p)))
 		if err = a.Disk.Install(ctx, rel, delta, src, a.progress()); !fault.Is(err, fault.Corrupt) {
 			return err
 		}

@@ -112,6 +112,7 @@ func NewAgent(c Config, id Identity, client *http.Client, disk *Disk, store *Sto
 		Lock:   &fleetLock{client, c.LockURL, fleetlock.Params{ID: id.MachineID, Group: c.LockGroup}},
 		Loader: boot, Health: newJudge(c, client, system), Reboot: system.Reboot, Random: rand.Float64, Log: log, Watchdog: watchdog,
 	}
+	a.limit.bytesPerSecond = c.MaxDownloadBytesPerSecond
 	a.Notify = func(state string) {
 		if _, err := daemon.SdNotify(false, state); err != nil {
 			log.Warn("the service manager was not told", "state", state, "error", err)
