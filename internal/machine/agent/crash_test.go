@@ -287,7 +287,7 @@ func (w *crashWorld) check() error {
 		return fmt.Errorf("trial markers %v are left", markers)
 	case !slices.ContainsFunc(w.out.heard, func(r update.Report) bool { return r.String() == told }):
 		return fmt.Errorf("the service heard %v, but not %s", w.out.heard, told)
-	case slices.ContainsFunc(w.out.heard, func(r update.Report) bool { return r.Type == 14 && r.Result == 9 }) != w.flipped:
+	case slices.ContainsFunc(w.out.heard, func(r update.Report) bool { return r.Type == 13 && r.Result == 4 }) != w.flipped:
 		return fmt.Errorf("the service heard of the delta %v", w.out.heard)
 	}
 	if err := w.Boot(); err != nil || w.Version != version { // once more, from what is durable

@@ -68,7 +68,7 @@ func TestAMachineUpdatesByADelta(t *testing.T) {
 		t.Errorf("asked for %v", m.peers.gets)
 	}
 	heard := m.peers.heard()
-	if heard[len(heard)-1] != "1.2.0: 3/2 previous 1.1.0" || slices.ContainsFunc(heard, func(e string) bool { return strings.Contains(e, "code") }) {
+	if heard[0] != "1.1.0: 13/1 next 1.2.0 delta" || heard[1] != "1.1.0: 14/1 next 1.2.0 delta" || heard[len(heard)-1] != "1.2.0: 3/2 previous 1.1.0" || slices.ContainsFunc(heard, func(e string) bool { return strings.Contains(e, "code") }) {
 		t.Errorf("the service heard %q", heard)
 	}
 }
@@ -134,9 +134,9 @@ func TestWhereADeltaFailsTheFullPayloadIsTaken(t *testing.T) {
 			b := bytes.Clone(p.files[name])
 			b[len(b)-9] ^= 1
 			p.files[name] = b
-		}, "1.1.0: 14/9 code 10 next 1.2.0"},
-		{"it is cut short", func(p *peers) { p.files[name] = p.files[name][:900] }, "1.1.0: 14/9 code 10 next 1.2.0"},
-		{"it is gone", func(p *peers) { delete(p.files, name) }, "1.1.0: 14/9 code 2 next 1.2.0"},
+		}, "1.1.0: 13/4 code 10 next 1.2.0"},
+		{"it is cut short", func(p *peers) { p.files[name] = p.files[name][:900] }, "1.1.0: 13/4 code 10 next 1.2.0"},
+		{"it is gone", func(p *peers) { delete(p.files, name) }, "1.1.0: 13/4 code 2 next 1.2.0"},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -145,7 +145,7 @@ func TestWhereADeltaFailsTheFullPayloadIsTaken(t *testing.T) {
 			if delta, full := m.update(); delta != 1 || full != 1 {
 				t.Errorf("%d times the delta, %d times the full payload", delta, full)
 			}
-			if heard := m.peers.heard(); !slices.Contains(heard, c.report) {
+			if heard := m.peers.heard(); heard[0] != "1.1.0: 13/1 next 1.2.0 delta" || heard[1] != c.report || heard[2] != "1.1.0: 14/1 next 1.2.0" {
 				t.Errorf("the service heard %q", heard)
 			}
 			checkAsked(t, m.peers.asked)

@@ -87,6 +87,9 @@ func (p *peers) omaha(w http.ResponseWriter, r *http.Request) {
 		if e.PreviousVersion != "" {
 			text += " previous " + e.PreviousVersion
 		}
+		if e.Payload != "" {
+			text += " " + e.Payload
+		}
 		p.events = append(p.events, text)
 		answer.Events = append(answer.Events, omaha.Ack{Status: "ok"})
 	}

@@ -45,7 +45,7 @@ func (s *omahaService) Check(ctx context.Context, running string, how update.Che
 	app.UpdateCheck = &omaha.UpdateCheckRequest{}
 	app.Wariness = s.wariness
 	if how.Deltas {
-		app.Payloads = strings.Join(payload.Features, ",")
+		app.Payloads = strings.Join(payload.Features, " ")
 	}
 	source := omaha.Scheduled
 	if how.Manual {
@@ -95,6 +95,9 @@ func (s *omahaService) Report(ctx context.Context, reports []update.Report) erro
 func eventOf(r update.Report) omaha.Event {
 	e := omaha.Event{
 		Type: omaha.EventType(r.Type), Result: omaha.EventResult(r.Result), ErrorCode: omaha.ErrorCode(r.Code), PreviousVersion: r.Previous,
+	}
+	if r.Delta {
+		e.Payload = omaha.DeltaPayload
 	}
 	if r.Version != r.Running {
 		e.NextVersion = r.Version

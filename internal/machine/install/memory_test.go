@@ -37,8 +37,8 @@ const maxResidentBytes = 64 << 20
 
 // bigBytes is the size of the root: larger than the promise, so that nothing that holds an image can keep it.
 const (
-	bigBytes    = 96 << 20
-	bigUKIBytes = 24 << 20
+	bigBytes    = 80 << 20
+	bigUKIBytes = 8 << 20
 )
 
 // job is what a process is told to install, in the file job.json of its folder.
@@ -124,8 +124,8 @@ func (f fileSource) Open(_ context.Context, offset int64) (io.ReadCloser, error)
 	return file, err
 }
 
-// TestAnInstallationStaysInItsMemory looks at what the kernel says that a process had at most. The delta has as many pieces and as
-// much data as operations can, the full payload the largest operations.
+// TestAnInstallationStaysInItsMemory looks at what the kernel says that a process had at most. The delta has a file of very many
+// pieces, the full payload the largest operations that there are.
 func TestAnInstallationStaysInItsMemory(t *testing.T) {
 	b := newBig(t)
 	full := b.full() // completes the description of the release
@@ -176,7 +176,7 @@ func newBig(t *testing.T) *big {
 	noise.Read(b.from)
 	noise.Read(b.fromUKI)
 	// The new root is small pieces of the old one in another order, then something new, then text that shrinks.
-	b.pieces, b.fresh, b.filled = pieceCount*pieceBytes, pieceCount*pieceBytes+7<<20, bigBytes
+	b.pieces, b.fresh, b.filled = pieceCount*pieceBytes, pieceCount*pieceBytes+2<<20, bigBytes
 	for i := range pieceCount {
 		copy(b.to[i*pieceBytes:], b.from[pieceFrom(i):][:pieceBytes])
 	}
@@ -185,17 +185,17 @@ func newBig(t *testing.T) *big {
 		copy(b.to[at:], fmt.Sprintf("%015d\n", at))
 	}
 	b.toUKI = bytes.Clone(b.fromUKI)
-	for at := 0; at < len(b.toUKI); at += 1000 {
+	for at := 0; at < len(b.toUKI); at += 10_000 {
 		b.toUKI[at]++
 	}
 	b.describe()
 	return b
 }
 
-// As many pieces as one region can have.
+// The pieces of a file of 32 MiB whose every part has moved.
 const (
-	pieceCount = 1 << 20
-	pieceBytes = 64
+	pieceCount = 1 << 17
+	pieceBytes = 256
 )
 
 // pieceFrom goes ascending through the old root in two streams.

@@ -80,7 +80,7 @@ func (e Verified) apply(t *turn) {
 	t.s.Target = e.Target
 	t.s.Previous = t.s.Live.Running.Version
 	t.s.BootID, t.s.Baseline, t.s.Told, t.s.Begun = "", nil, 0, 0
-	t.report(Report{Type: eventDownload, Result: resultSuccess, Version: e.Target.Version})
+	t.report(Report{Type: eventDownload, Result: resultSuccess, Version: e.Target.Version, Delta: e.Target.Delta != ""})
 	t.enter(Installing)
 }
 

@@ -41,7 +41,7 @@ func blamesDelta(k fault.Kind) bool {
 	return !transient(k) && k != fault.Exhausted && k != fault.Conflict
 }
 
-// noDelta goes on with the full payload. What is reported is no verdict on the release: a delta was not taken, and why.
+// noDelta goes on with the full payload. What is reported is no verdict on the release: a delta was given up, and why.
 func (t *turn) noDelta(f Fault) {
 	version := t.s.Target.Version
 	t.s.Target.Delta, t.s.Begun = "", 0
@@ -54,7 +54,7 @@ func (t *turn) noDelta(f Fault) {
 		t.s.NoDelta = slices.Delete(t.s.NoDelta, 0, extra)
 	}
 	t.problem(version, f.Kind, "delta failed, the full payload is taken: "+f.Why)
-	t.report(Report{Type: eventDownloaded, Result: resultDeferred, Code: f.Kind.OmahaCode(), Version: version})
+	t.report(Report{Type: eventDownload, Result: resultCanceled, Code: f.Kind.OmahaCode(), Version: version})
 }
 
 // begun counts the processes that go on with a delta.

@@ -67,6 +67,9 @@ func (r Report) String() string {
 	if r.Code != 0 {
 		text += fmt.Sprintf(" code %d", r.Code)
 	}
+	if r.Delta {
+		text += " by a delta"
+	}
 	return text + prefixed(" after ", r.Previous)
 }
 

@@ -11,7 +11,7 @@ func (InstallDone) apply(t *turn) {
 	}
 	t.s.Problem = nil
 	version := t.s.Target.Version
-	t.report(Report{Type: eventDownloaded, Result: resultSuccess, Version: version})
+	t.report(Report{Type: eventDownloaded, Result: resultSuccess, Version: version, Delta: t.s.Target.Delta != ""})
 	t.report(Report{Type: eventUpdate, Result: resultSuccess, Version: version})
 	t.enter(Installed)
 	t.s.Live.Check.Due = 0 // is it still wanted?
