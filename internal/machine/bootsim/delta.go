@@ -22,8 +22,8 @@ type Delta struct {
 // groupBytes is what one operation in full writes.
 const groupBytes = opBlocks * verity.BlockSize
 
-// NewDelta makes a delta. In its root an operation of kind delta is followed by one in full, again and again; its UKI is one
-// operation.
+// NewDelta makes a delta. In its root, operations of kind delta lie between others; its UKI is one operation. It is meant to be
+// applied thousands of times, so what costs a decoder time, bytes that nothing old is like, is little.
 func NewDelta(from, to *Release) (*Delta, error) {
 	z, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1))
 	if err != nil {
@@ -49,41 +49,36 @@ func NewDelta(from, to *Release) (*Delta, error) {
 	return d, d.Seal(m, append(data, ukiData...))
 }
 
+// rootDelta makes an operation of each group of blocks. Those of text, and the second of zeros, are deltas.
 func rootDelta(z *zstd.Encoder, from, to []byte) (ops []payload.Op, data []byte, err error) {
-	for at := 0; at < len(to); {
-		var op payload.Op
-		var text []byte
-		if len(ops)%2 == 0 {
-			end := min(len(to), at+2*groupBytes)
-			op, text, err = DeltaOp(rootPlan(from, to, at, end), from, to[at:end])
-		} else {
-			op, text = makeOp(z, to[at:min(len(to), at+groupBytes)])
+	for at := 0; at < len(to); at += groupBytes {
+		content := to[at:min(len(to), at+groupBytes)]
+		op, text := makeOp(z, content)
+		if i := at / groupBytes; i%4 == 1 || i%8 == 7 {
+			if op, text, err = DeltaOp(rootPlan(from, content, at), from, content); err != nil {
+				return nil, nil, err
+			}
 		}
-		if err != nil {
-			return nil, nil, err
-		}
-		ops, data, at = append(ops, op), append(data, text...), at+int(op.SizeBytes)
+		ops, data = append(ops, op), append(data, text...)
 	}
 	return ops, data, nil
 }
 
-// rootPlan makes one region of each group: a copy of the same place where both are equal, what resembles it, or half of each
-// of something new and of another place.
-func rootPlan(from, to []byte, begin, end int) *delta.Plan {
-	plan := &delta.Plan{OldSizeBytes: int64(len(from)), SizeBytes: int64(end - begin)}
-	for at := begin; at < end; at += groupBytes {
-		size := min(end-at, groupBytes)
-		r := delta.Region{SizeBytes: int64(size), Pieces: []delta.Piece{{From: int64(at), SizeBytes: int64(size)}}}
-		switch same := at+size <= len(from); {
-		case same && bytes.Equal(from[at:at+size], to[at:at+size]):
-			r.Exact = true
-		case !same || at/groupBytes%2 == 0:
-			half := int64(size / 2)
-			r.Pieces = []delta.Piece{{From: delta.New, SizeBytes: half}, {From: 0, SizeBytes: half}}
+// rootPlan copies a group that is the same at its place in the old root. Another begins with something new and the beginning of the
+// old root, and then resembles its place.
+func rootPlan(from, content []byte, at int) *delta.Plan {
+	size := int64(len(content))
+	r := delta.Region{SizeBytes: size, Pieces: []delta.Piece{{From: int64(at), SizeBytes: size}}}
+	if at+len(content) <= len(from) && bytes.Equal(from[at:at+len(content)], content) {
+		r.Exact = true
+	} else {
+		const fresh, first = 100, 400
+		place := min(int64(at), int64(len(from))-size)
+		r.Pieces = []delta.Piece{
+			{From: delta.New, SizeBytes: fresh}, {From: 0, SizeBytes: first}, {From: place + fresh + first, SizeBytes: size - fresh - first},
 		}
-		plan.Regions = append(plan.Regions, r)
 	}
-	return plan
+	return &delta.Plan{OldSizeBytes: int64(len(from)), SizeBytes: size, Regions: []delta.Region{r}}
 }
 
 func ukiPlan(from, to []byte) *delta.Plan {

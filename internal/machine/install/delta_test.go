@@ -181,7 +181,7 @@ func (s *deltaSite) spoil(number int, at int64, broken error, esp folder.Folder)
 }
 
 func TestAFlippedBitOfTheRunningReleaseIsNoticedBeforeItCounts(t *testing.T) {
-	const zeros = 3 * 4 * 4096 // a group that the delta copies exactly
+	const zeros = 7 * 4 * 4096 // a group that the delta copies exactly
 	cases := map[string]func(s *deltaSite){
 		"in the first byte":           func(s *deltaSite) { s.spoil(4, 0, nil, s.ESP) },
 		"in text":                     func(s *deltaSite) { s.spoil(4, 5*4096, nil, s.ESP) },
@@ -229,7 +229,7 @@ func TestAWrongDeltaEnablesNothing(t *testing.T) {
 			s.offer(releases.Delta("1.0.0", "1.2.0"))
 			s.delta.From = "1.1.0"
 			s.reseal(func(m *payload.Manifest, data []byte) []byte { m.From = "1.1.0"; return data })
-		}, fault.Corrupt, "offset 0"},
+		}, fault.Corrupt, "target root: operation at offset"},
 		{"from a root of another size", func(s *deltaSite) { s.offer(fromSmaller(s.t)) }, fault.Corrupt, "delta is for"},
 		{"of another root", func(s *deltaSite) { s.rel.Release.Root.Hash = strings.Repeat("5a", 32) }, fault.Corrupt, "has the root hash"},
 		{"of another UKI", func(s *deltaSite) { s.rel.Release.Artifacts = []release.Artifact{wrongUKI(s.rel)} }, fault.Corrupt, "UKI has digest"},
@@ -291,7 +291,14 @@ func TestNoDataOfADeltaEnablesAnythingElse(t *testing.T) {
 
 // mutate changes a byte of the data of one operation of kind delta, or ends it early.
 func mutate(rng *rand.Rand, m *payload.Manifest, data []byte) []byte {
-	ops := []*payload.Op{&m.Targets[0].Ops[0], &m.Targets[0].Ops[2], &m.Targets[1].Ops[0]}
+	var ops []*payload.Op
+	for _, t := range m.Targets {
+		for i := range t.Ops {
+			if t.Ops[i].Kind == payload.KindDelta {
+				ops = append(ops, &t.Ops[i])
+			}
+		}
+	}
 	op := ops[rng.IntN(len(ops))]
 	at, n := op.DataOffset, op.DataSizeBytes
 	own := bytes.Clone(data[at : at+n])
