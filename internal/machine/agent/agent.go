@@ -25,18 +25,26 @@ import (
 // Service is the update service.
 type Service interface {
 	// Check asks for an offer; none means that there is nothing to do. The pause is when it wants to be asked again, or 0.
-	Check(ctx context.Context, running string, manual bool) (offer *update.Offer, pause time.Duration, err error)
+	Check(ctx context.Context, running string, how update.Check) (offer *update.Offer, pause time.Duration, err error)
 	// Report delivers reports, in their order.
 	Report(ctx context.Context, reports []update.Report) error
 }
 
 // Repository is where releases are, and what makes them trusted.
 type Repository interface {
-	// Verify gives the signed description of an offered release. It refuses one that is older than newest unless a signature
-	// allows that, and says whether it does.
-	Verify(ctx context.Context, offer update.Offer, newest string) (rel *release.Release, downgradeAllowed bool, err error)
-	// Payload gives the bytes of a release's payload.
-	Payload(codebase string, rel *release.Release) install.Source
+	// Verify gives the signed description of an offered release, and when another payload than the full one is offered, of the
+	// delta from what runs. It refuses a release that is older than newest unless a signature allows that.
+	Verify(ctx context.Context, offer update.Offer, running, newest string) (Signed, error)
+	// Payload gives the bytes of a payload, from any of the folders that hold the release.
+	Payload(codebases []string, p *release.Payload) install.Source
+}
+
+// Signed is what signatures say of an offer.
+type Signed struct {
+	Release          *release.Release
+	DowngradeAllowed bool
+	Delta            *release.Delta // nil for none
+	NoDelta          error          // why a delta was offered and is not taken
 }
 
 // Lock is the reboot lock of the cluster.
@@ -84,6 +92,7 @@ type Agent struct {
 	workers  sync.WaitGroup
 	verified verified
 	meter    meter
+	limit    throttle
 	count    counters
 
 	mu    sync.Mutex

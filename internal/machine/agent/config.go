@@ -30,6 +30,8 @@ type Config struct {
 	PollInterval time.Duration `toml:"poll_interval"`
 	// PollJitter is how much later than that a look may come, at random, so that a fleet does not ask at once.
 	PollJitter time.Duration `toml:"poll_jitter"`
+	// MaxDownloadBytesPerSecond bounds how fast payloads are downloaded. 0 means as fast as they come.
+	MaxDownloadBytesPerSecond int64 `toml:"max_download_bytes_per_second"`
 	// LockURL is the base URL of the FleetLock server that reboots need a lock from. Empty means that they need none.
 	LockURL string `toml:"lock_url"`
 	// LockGroup is the group whose slots the machine takes.
@@ -93,6 +95,7 @@ func (c *Config) check() error {
 		{c.Wariness == "" || isShare(c.Wariness), "wariness is not a number from 0 to 1"},
 		{c.PollInterval >= time.Second, "poll_interval is shorter than 1s"},
 		{c.PollJitter >= 0, "poll_jitter is negative"},
+		{c.MaxDownloadBytesPerSecond >= 0, "max_download_bytes_per_second is negative"},
 		{c.Health.Deadline > c.Health.Settle && c.Health.Settle >= 0, "health.deadline is not longer than health.settle"},
 		{c.Health.ProgramTimeout > 0, "health.program_timeout is not positive"},
 	} {

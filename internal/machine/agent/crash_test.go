@@ -18,6 +18,7 @@ import (
 	"conifer.dev/conifer/internal/machine/faultdisk"
 	"conifer.dev/conifer/internal/machine/health"
 	"conifer.dev/conifer/internal/machine/install"
+	"conifer.dev/conifer/internal/machine/slots"
 	"conifer.dev/conifer/internal/machine/update"
 	"conifer.dev/conifer/internal/wire/release"
 )
@@ -36,6 +37,8 @@ type scenario struct {
 	target    string
 	unhealthy bool // the target starts and is judged to be bad
 	broken    bool // the target does not start
+	delta     bool // there is one
+	flipped   bool // and it does not apply, for the running root reads with one wrong bit
 	later     bool // stopped only after the installation, which is that of another scenario
 }
 
@@ -44,6 +47,8 @@ var scenarios = []scenario{
 	{name: "unhealthy", target: "1.2.0", unhealthy: true},
 	{name: "broken", target: "1.2.0", broken: true},
 	{name: "downgrade", target: "1.0.5"},
+	{name: "delta", target: "1.2.0", delta: true},
+	{name: "failing delta", target: "1.2.0", delta: true, flipped: true},
 	{name: "unhealthy downgrade", target: "1.0.5", unhealthy: true, later: true},
 	{name: "broken downgrade", target: "1.0.5", broken: true, later: true},
 }
@@ -53,14 +58,19 @@ func (sc scenario) downgrade() bool { return release.Compare(sc.target, "1.1.0")
 // outside is everything around the machine: it survives a cut of the power.
 type outside struct {
 	target *bootsim.Release
+	delta  *bootsim.Delta // nil for none
 	mu     sync.Mutex
 	locked bool
 	asked  func() // is called when the lock is asked for, which is when a release is installed
 	heard  []update.Report
 }
 
-func (o *outside) Check(context.Context, string, bool) (*update.Offer, time.Duration, error) {
-	return &update.Offer{Version: o.target.Version, Codebase: "http://h/"}, 0, nil
+func (o *outside) Check(_ context.Context, _ string, how update.Check) (*update.Offer, time.Duration, error) {
+	offer := &update.Offer{Version: o.target.Version, Codebases: []string{"http://h/"}}
+	if o.delta != nil && how.Deltas {
+		offer.Payload = o.delta.Name
+	}
+	return offer, 0, nil
 }
 
 func (o *outside) Report(_ context.Context, reports []update.Report) error {
@@ -70,11 +80,20 @@ func (o *outside) Report(_ context.Context, reports []update.Report) error {
 	return nil
 }
 
-func (o *outside) Verify(context.Context, update.Offer, string) (*release.Release, bool, error) {
-	return o.target.Release, true, nil
+func (o *outside) Verify(_ context.Context, offer update.Offer, _, _ string) (Signed, error) {
+	signed := Signed{Release: o.target.Release, DowngradeAllowed: true}
+	if offer.Payload != "" {
+		signed.Delta = o.delta.Delta
+	}
+	return signed, nil
 }
 
-func (o *outside) Payload(string, *release.Release) install.Source { return o.target }
+func (o *outside) Payload(_ []string, p *release.Payload) install.Source {
+	if p.Name != o.target.Release.Payload.Name {
+		return o.delta
+	}
+	return o.target
+}
 
 func (o *outside) Acquire(context.Context) error {
 	if o.asked != nil {
@@ -125,12 +144,38 @@ func newCrashWorld(t testing.TB, sc scenario, seed uint64) *crashWorld {
 		t.Fatal(err)
 	}
 	m.Broken[sc.target] = sc.broken
-	return &crashWorld{Machine: m, scenario: sc, out: &outside{target: releases.Of(sc.target)}}
+	w := &crashWorld{Machine: m, scenario: sc, out: &outside{target: releases.Of(sc.target)}}
+	if sc.delta {
+		w.out.delta = releases.Delta("1.1.0", sc.target)
+	}
+	return w
+}
+
+// flippedRoot is the partition of the root of 1.1.0, as a disk might give it that is about to fail.
+type flippedRoot struct{ slots.Device }
+
+func (f flippedRoot) ReadAt(p []byte, offset int64) (int, error) {
+	n, err := f.Device.ReadAt(p, offset)
+	if n > 0 && offset == 0 {
+		p[0] ^= 1
+	}
+	return n, err
+}
+
+func (w *crashWorld) slots() (*slots.Slots, error) {
+	part := func(number, flag int) (slots.Device, error) {
+		d, err := w.OpenPartition(number, flag)
+		if err == nil && number == 4 && w.flipped {
+			d = flippedRoot{d}
+		}
+		return d, err
+	}
+	return slots.Open(w.Disk, part, w.ESP, w.RootHash())
 }
 
 // agent is a new process of the agent on the machine as it has booted.
 func (w *crashWorld) agent(reboot func(context.Context) error) (*Agent, error) {
-	s, err := w.Slots()
+	s, err := w.slots()
 	if err != nil {
 		return nil, err
 	}
@@ -242,6 +287,8 @@ func (w *crashWorld) check() error {
 		return fmt.Errorf("trial markers %v are left", markers)
 	case !slices.ContainsFunc(w.out.heard, func(r update.Report) bool { return r.String() == told }):
 		return fmt.Errorf("the service heard %v, but not %s", w.out.heard, told)
+	case slices.ContainsFunc(w.out.heard, func(r update.Report) bool { return r.Type == 13 && r.Result == 4 }) != w.flipped:
+		return fmt.Errorf("the service heard of the delta %v", w.out.heard)
 	}
 	if err := w.Boot(); err != nil || w.Version != version { // once more, from what is durable
 		return fmt.Errorf("%s boots in the end, want %s: %v", w.Version, version, err)

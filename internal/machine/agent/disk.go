@@ -87,10 +87,13 @@ func (d *Disk) with(change func() error) error {
 	return err
 }
 
-// Install writes a release into the other slot and makes its boot entry.
-func (d *Disk) Install(ctx context.Context, rel *release.Release, src install.Source, progress func(done, total int64)) error {
+// Install writes a release into the other slot, from a delta unless it is nil, and makes its boot entry.
+func (d *Disk) Install(ctx context.Context, rel *release.Release, delta *release.Delta, src install.Source, progress func(done, total int64)) error {
 	return d.with(func() error {
 		in := &install.Installer{Slots: d.slots, State: d.state, Retry: retryDownload, Progress: progress}
+		if delta != nil {
+			return in.RunDelta(ctx, rel, delta, src)
+		}
 		return in.Run(ctx, rel, src)
 	})
 }

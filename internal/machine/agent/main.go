@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"sync"
 	"syscall"
 	"time"
@@ -18,6 +19,7 @@ import (
 	"conifer.dev/conifer/internal/machine/dm"
 	"conifer.dev/conifer/internal/machine/folder"
 	"conifer.dev/conifer/internal/machine/health"
+	"conifer.dev/conifer/internal/machine/install"
 	"conifer.dev/conifer/internal/machine/loader"
 	"conifer.dev/conifer/internal/machine/slots"
 	"conifer.dev/conifer/internal/machine/update"
@@ -29,6 +31,7 @@ type Names struct{ MachineID, Server, Group string }
 
 // Main runs the agent of this machine until ctx ends.
 func Main(ctx context.Context, c Config, log *slog.Logger) error {
+	debug.SetMemoryLimit(install.MemoryLimitBytes)
 	id, err := ReadIdentity("/")
 	if err != nil {
 		return err
@@ -109,6 +112,7 @@ func NewAgent(c Config, id Identity, client *http.Client, disk *Disk, store *Sto
 		Lock:   &fleetLock{client, c.LockURL, fleetlock.Params{ID: id.MachineID, Group: c.LockGroup}},
 		Loader: boot, Health: newJudge(c, client, system), Reboot: system.Reboot, Random: rand.Float64, Log: log, Watchdog: watchdog,
 	}
+	a.limit.bytesPerSecond = c.MaxDownloadBytesPerSecond
 	a.Notify = func(state string) {
 		if _, err := daemon.SdNotify(false, state); err != nil {
 			log.Warn("the service manager was not told", "state", state, "error", err)

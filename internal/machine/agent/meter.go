@@ -8,21 +8,31 @@ import (
 
 	"conifer.dev/conifer/internal/cli"
 	"conifer.dev/conifer/internal/machine/install"
+	"conifer.dev/conifer/internal/wire/release"
 )
 
 // meter counts a download and the installation that it feeds.
 type meter struct {
 	active     atomic.Bool
-	total      atomic.Int64 // bytes of the payload
-	downloaded atomic.Int64 // of this payload, in this process
-	written    atomic.Int64 // bytes of root and UKI that are written and verified
+	total      atomic.Int64           // bytes of the payload
+	saved      atomic.Int64           // bytes that the full payload has more
+	from       atomic.Pointer[string] // the release that a delta is from, nil for the full payload
+	downloaded atomic.Int64           // of this payload, in this process
+	written    atomic.Int64           // bytes of root and UKI that are written and verified
 	toWrite    atomic.Int64
 	everything atomic.Int64 // downloaded since the process began
 	started    atomic.Int64 // unix nanoseconds
 }
 
-func (m *meter) begin(totalBytes int64) {
-	m.total.Store(totalBytes)
+func (m *meter) begin(rel *release.Release, delta *release.Delta) {
+	m.total.Store(rel.Payload.SizeBytes)
+	m.saved.Store(0)
+	m.from.Store(nil)
+	if delta != nil {
+		m.total.Store(delta.SizeBytes)
+		m.saved.Store(rel.Payload.SizeBytes - delta.SizeBytes)
+		m.from.Store(&delta.From)
+	}
 	m.downloaded.Store(0)
 	m.written.Store(0)
 	m.toWrite.Store(0)

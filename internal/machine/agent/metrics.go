@@ -16,6 +16,8 @@ type counters struct {
 	checksFailed atomic.Int64
 	reports      atomic.Int64
 	failed       atomic.Int64
+	deltasFailed atomic.Int64
+	savedBytes   atomic.Int64
 	lastCheck    atomic.Int64 // unix seconds, of the last one that was answered
 }
 
@@ -42,6 +44,8 @@ func (a *Agent) writeMetrics(w io.Writer) {
 		{"conifer_agent_reports_sent_total", "counter", "Reports the service acknowledged.", "", a.count.reports.Load()},
 		{"conifer_agent_reports_waiting", "gauge", "Reports it has not acknowledged.", "", int64(len(s.Reports))},
 		{"conifer_agent_downloaded_bytes_total", "counter", "Payload bytes received.", "", a.meter.everything.Load()},
+		{"conifer_agent_saved_bytes_total", "counter", "Payload bytes that deltas made unnecessary.", "", a.count.savedBytes.Load()},
+		{"conifer_agent_deltas_failed_total", "counter", "Deltas in whose place the full payload was taken.", "", a.count.deltasFailed.Load()},
 		{"conifer_agent_releases_failed_total", "counter", "Releases that proved bad since the agent started.", "", a.count.failed.Load()},
 		{"conifer_agent_failed_releases", "gauge", "Releases that are not tried again.", "", int64(len(s.Failed))},
 		{"conifer_agent_reboot_lock_held", "gauge", "Whether the reboot lock is or may be held.", "", flag(s.Lock == update.LockHeld || s.Lock == update.LockMaybe)},

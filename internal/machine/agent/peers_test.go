@@ -41,6 +41,10 @@ type peers struct {
 	gets   map[string]int
 	cutAt  int64             // payload answers end after so many bytes, 0 for never
 	backTo map[string]string // versions to the version from which a machine may go back to them
+
+	payload string                             // is offered to machines that apply deltas, "" for the full one
+	mirror  func(name string, b []byte) []byte // what another place gives for a file, nil for nothing; it comes first
+	deltas  []release.Deltas                   // to be published with the releases
 }
 
 func newPeers(t *testing.T) *peers {
@@ -50,6 +54,7 @@ func newPeers(t *testing.T) *peers {
 	mux.HandleFunc("POST "+fleetlock.PreReboot, p.lock)
 	mux.HandleFunc("POST "+fleetlock.SteadyState, p.lock)
 	mux.HandleFunc("GET /v1/files/", p.file)
+	mux.HandleFunc("GET /v1/mirror/", p.fileOfMirror)
 	p.server = httptest.NewServer(mux)
 	t.Cleanup(p.server.Close)
 	return p
@@ -82,11 +87,14 @@ func (p *peers) omaha(w http.ResponseWriter, r *http.Request) {
 		if e.PreviousVersion != "" {
 			text += " previous " + e.PreviousVersion
 		}
+		if e.Payload != "" {
+			text += " " + e.Payload
+		}
 		p.events = append(p.events, text)
 		answer.Events = append(answer.Events, omaha.Ack{Status: "ok"})
 	}
 	if app.UpdateCheck != nil {
-		answer.UpdateCheck = p.answer(app.Version)
+		answer.UpdateCheck = p.answer(app)
 	}
 	resp := omaha.NewResponse("test", 0)
 	resp.Apps = append(resp.Apps, answer)
@@ -97,13 +105,19 @@ func (p *peers) omaha(w http.ResponseWriter, r *http.Request) {
 	w.Write(text)
 }
 
-func (p *peers) answer(running string) *omaha.UpdateCheck {
-	if p.offer == "" || p.offer == running {
+func (p *peers) answer(app omaha.AppRequest) *omaha.UpdateCheck {
+	if p.offer == "" || p.offer == app.Version {
 		return omaha.NoUpdate(0)
 	}
+	name, codebases := "full.payload", []string{p.codebase(p.offer)}
+	if app.Payloads == "delta-1" && p.payload != "" {
+		name = p.payload
+	}
+	if p.mirror != nil {
+		codebases = slices.Insert(codebases, 0, strings.Replace(codebases[0], "/files/", "/mirror/", 1))
+	}
 	check, err := omaha.Offer{
-		Version: p.offer, Codebases: []string{p.codebase(p.offer)},
-		Payload: omaha.File{Name: "full.payload", SizeBytes: 1, SHA256: strings.Repeat("ab", 32)},
+		Version: p.offer, Codebases: codebases, Payload: omaha.File{Name: name, SizeBytes: 1, SHA256: strings.Repeat("ab", 32)},
 	}.UpdateCheck()
 	if err != nil {
 		p.t.Errorf("offer: %v", err)
@@ -147,6 +161,24 @@ func (p *peers) file(w http.ResponseWriter, r *http.Request) {
 		w = &shortWriter{w, cutAt}
 	}
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(content))
+}
+
+// fileOfMirror serves what the mirror makes of a file, and breaks off where that is shorter than the file.
+func (p *peers) fileOfMirror(w http.ResponseWriter, r *http.Request) {
+	name := strings.TrimPrefix(r.URL.Path, "/v1/mirror/")
+	p.mu.Lock()
+	content, ok := p.files[name]
+	own := p.mirror(path.Base(name), bytes.Clone(content))
+	p.gets["mirror "+path.Base(name)]++
+	p.mu.Unlock()
+	switch {
+	case !ok || own == nil:
+		http.NotFound(w, r)
+	case len(own) < len(content):
+		http.ServeContent(&shortWriter{w, int64(len(own))}, r, "", time.Time{}, bytes.NewReader(content))
+	default:
+		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(own))
+	}
 }
 
 // shortWriter breaks the connection after a number of bytes.
@@ -239,6 +271,17 @@ func (p *peers) publish(n int64, releases ...*bootsim.Release) []byte {
 		targets.Signed.Targets[name] = file
 		p.files[name] = text
 		p.files[path.Dir(name)+"/full.payload"] = r.Payload
+	}
+	for _, d := range p.deltas {
+		text, err := d.Encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		name := path.Dir(release.TargetPath(d.App, d.Arch, d.Version)) + "/deltas.json"
+		if targets.Signed.Targets[name], err = metadata.TargetFile().FromBytes(name, text, "sha256"); err != nil {
+			t.Fatal(err)
+		}
+		p.files[name] = text
 	}
 	targets.Signed.Version, snapshot.Signed.Version, timestamp.Signed.Version = n, n, n
 	put := func(name string, b []byte) *metadata.MetaFiles {

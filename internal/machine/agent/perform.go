@@ -9,7 +9,6 @@ import (
 	"conifer.dev/conifer/internal/machine/health"
 	"conifer.dev/conifer/internal/machine/slots"
 	"conifer.dev/conifer/internal/machine/update"
-	"conifer.dev/conifer/internal/wire/release"
 )
 
 // How long one conversation with a peer may take altogether. A download has no limit but must not stand still.
@@ -26,7 +25,7 @@ func (a *Agent) perform(ctx context.Context, effect update.Effect) update.Event 
 	case update.Verify:
 		return a.verify(ctx, effect)
 	case update.Install:
-		return answer(a.install(ctx, effect.Target), update.InstallDone{}, func(f update.Fault) update.Event { return update.InstallFailed{Fault: f} })
+		return a.install(ctx, effect.Target)
 	case update.Retire:
 		return answer(a.Disk.Retire(), update.RetireDone{}, func(f update.Fault) update.Event { return update.RetireFailed{Fault: f} })
 	case update.AskLock:
@@ -60,7 +59,7 @@ func (a *Agent) check(ctx context.Context, e update.Check) update.Event {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	a.count.checks.Add(1)
-	offer, pause, err := a.Service.Check(ctx, a.Running.Version, e.Manual)
+	offer, pause, err := a.Service.Check(ctx, a.Running.Version, e)
 	if err != nil {
 		a.count.checksFailed.Add(1)
 		return update.CheckFailed{Fault: update.FaultOf(err)}
@@ -69,65 +68,58 @@ func (a *Agent) check(ctx context.Context, e update.Check) update.Event {
 	return update.CheckAnswered{Offer: offer, PollAfter: pause}
 }
 
-// verified remembers the release that was verified last, so that its installation need not fetch it again.
+// verified remembers what was verified last, so that its installation need not fetch it again.
 type verified struct {
-	mu  sync.Mutex
-	rel *release.Release
+	mu     sync.Mutex
+	signed Signed
 }
 
-func (v *verified) set(rel *release.Release) {
+func (v *verified) set(signed Signed) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.rel = rel
+	v.signed = signed
 }
 
-// of gives the release that a target names, or nil.
-func (v *verified) of(t update.Target) *release.Release {
+// of gives the release that a target names.
+func (v *verified) of(t update.Target) (Signed, bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if v.rel == nil || v.rel.Version != t.Version || v.rel.Root.Hash != t.RootHash {
-		return nil
-	}
-	return v.rel
+	rel := v.signed.Release
+	return v.signed, rel != nil && rel.Version == t.Version && rel.Root.Hash == t.RootHash
 }
 
 func (a *Agent) verify(ctx context.Context, e update.Verify) update.Event {
-	ctx, cancel := context.WithTimeout(ctx, verifyTimeout)
-	defer cancel()
-	rel, allowed, err := a.Repository.Verify(ctx, e.Offer, e.Newest)
+	signed, err := a.signed(ctx, e.Offer, e.Newest)
 	if err != nil {
 		return update.Refused{Version: e.Offer.Version, Fault: update.FaultOf(err)}
 	}
-	a.verified.set(rel)
-	target := update.Target{Release: update.Release{Version: rel.Version, RootHash: rel.Root.Hash}, Codebase: e.Offer.Codebase}
-	event := update.Verified{Target: target, DowngradeAllowed: allowed}
+	rel := signed.Release
+	target := update.Target{
+		Release: update.Release{Version: rel.Version, RootHash: rel.Root.Hash}, Codebase: e.Offer.Codebases[0], Mirrors: e.Offer.Codebases[1:],
+	}
+	if signed.Delta != nil {
+		target.Delta = signed.Delta.Name
+	}
+	event := update.Verified{Target: target, DowngradeAllowed: signed.DowngradeAllowed}
 	if err := a.Loader.Check(); err != nil {
 		event.Unsteerable = err.Error()
 	}
 	return event
 }
 
-// install writes the target. After a restart the release is verified again: only its name and root hash were saved.
-func (a *Agent) install(ctx context.Context, target update.Target) error {
-	rel := a.verified.of(target)
-	if rel == nil {
-		var err error
-		offer := update.Offer{Version: target.Version, Codebase: target.Codebase}
-		if rel, _, err = a.Repository.Verify(ctx, offer, a.snapshot().Newest); err != nil {
-			return err
-		}
-		if rel.Root.Hash != target.RootHash {
-			return fault.New(fault.Conflict, "release %s has root hash %s, but %s was chosen", rel.Version, rel.Root.Hash, target.RootHash)
-		}
-		a.verified.set(rel)
+// signed asks the repository, and remembers what it gave.
+func (a *Agent) signed(ctx context.Context, offer update.Offer, newest string) (Signed, error) {
+	ctx, cancel := context.WithTimeout(ctx, verifyTimeout)
+	defer cancel()
+	signed, err := a.Repository.Verify(ctx, offer, a.Running.Version, newest)
+	if err != nil {
+		return Signed{}, err
 	}
-	a.meter.begin(rel.Payload.SizeBytes)
-	defer func() {
-		a.meter.end()
-		a.Log.Info("payload transferred", "version", rel.Version, "downloaded_bytes", a.meter.downloaded.Load())
-	}()
-	src := a.meter.source(a.Repository.Payload(target.Codebase, rel))
-	return a.Disk.Install(ctx, rel, src, a.progress())
+	if signed.NoDelta != nil {
+		a.Log.Warn("no delta, the full payload is taken", "version", offer.Version, "offered", offer.Payload, "why", signed.NoDelta)
+	}
+	a.verified.set(signed)
+	return signed, nil
 }
 
 func (a *Agent) askLock(ctx context.Context) update.Event {

@@ -3,6 +3,8 @@ package agent
 import (
 	"context"
 	"net/http"
+	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -10,6 +12,7 @@ import (
 	"conifer.dev/conifer/internal/machine/folder"
 	"conifer.dev/conifer/internal/machine/install"
 	"conifer.dev/conifer/internal/machine/update"
+	"conifer.dev/conifer/internal/wire/payload"
 	"conifer.dev/conifer/internal/wire/release"
 	"conifer.dev/conifer/internal/wire/trust"
 )
@@ -23,30 +26,92 @@ type tufRepository struct {
 	app, arch string
 }
 
-// Verify implements Repository.
-func (r *tufRepository) Verify(ctx context.Context, offer update.Offer, newest string) (*release.Release, bool, error) {
-	path := release.TargetPath(r.app, r.arch, offer.Version)
-	base, ok := strings.CutSuffix(offer.Codebase, strings.TrimSuffix(path, release.FileName))
+// Verify implements Repository. Of the folders that are said to hold the release, the first one is taken from which all of it
+// proves right.
+func (r *tufRepository) Verify(ctx context.Context, offer update.Offer, running, newest string) (Signed, error) {
+	err := error(fault.New(fault.Invalid, "release %s is offered without a codebase", offer.Version))
+	for i, codebase := range offer.Codebases {
+		signed, nextErr := r.verify(ctx, offer, codebase, running, newest)
+		if nextErr == nil {
+			return signed, nil
+		}
+		if i == 0 || passing(nextErr) && !passing(err) {
+			err = nextErr
+		}
+	}
+	return Signed{}, err
+}
+
+func (r *tufRepository) verify(ctx context.Context, offer update.Offer, codebase, running, newest string) (Signed, error) {
+	name := release.TargetPath(r.app, r.arch, offer.Version)
+	base, ok := strings.CutSuffix(codebase, strings.TrimSuffix(name, release.FileName))
 	if !ok || !isURL(base) || !release.ValidVersion(offer.Version) {
-		return nil, false, fault.New(fault.Invalid, "codebase %q does not end in the folder of release %s for %s", offer.Codebase, offer.Version, r.arch)
+		return Signed{}, fault.New(fault.Invalid, "codebase %q does not end in the folder of release %s for %s", codebase, offer.Version, r.arch)
 	}
 	view, err := r.refresh(ctx, base)
 	if err != nil {
-		return nil, false, err
+		return Signed{}, err
 	}
-	if _, err := view.Target(path); err != nil {
-		return nil, false, err
+	if _, err := view.Target(name); err != nil {
+		return Signed{}, err
 	}
-	text, err := fetch(ctx, r.client, offer.Codebase+release.FileName, trust.MaxReleaseSizeBytes)
+	text, err := fetch(ctx, r.client, codebase+release.FileName, trust.MaxReleaseSizeBytes)
 	if err != nil {
-		return nil, false, err
+		return Signed{}, err
 	}
-	rel, target, err := view.Release(path, text)
+	rel, target, err := view.Release(name, text)
 	if err != nil {
-		return nil, false, err
+		return Signed{}, err
 	}
-	older := newest != "" && release.Compare(rel.Version, newest) < 0
-	return rel, older, trust.Admit(rel, newest, target.Custom)
+	signed := Signed{Release: rel, DowngradeAllowed: newest != "" && release.Compare(rel.Version, newest) < 0}
+	if offer.Payload != "" && offer.Payload != rel.Payload.Name {
+		signed.Delta, signed.NoDelta = r.delta(ctx, view, rel, codebase, running)
+	}
+	return signed, trust.Admit(rel, newest, target.Custom)
+}
+
+// delta finds the delta from what runs. Which file was offered does not matter: what is signed says which one it is.
+func (r *tufRepository) delta(ctx context.Context, view *trust.View, rel *release.Release, codebase, running string) (*release.Delta, error) {
+	target, err := view.Target(deltasPath(rel))
+	if err != nil {
+		return nil, err
+	}
+	text, err := fetch(ctx, r.client, codebase+release.DeltasName, target.SizeBytes)
+	if err != nil {
+		return nil, err
+	}
+	if err := target.Check(text); err != nil {
+		return nil, err
+	}
+	deltas, err := release.ParseDeltas(text)
+	if err != nil {
+		return nil, err
+	}
+	if deltas.App != rel.App || deltas.Arch != rel.Arch || deltas.Version != rel.Version {
+		return nil, fault.New(fault.Untrusted, "%s describes deltas to %s/%s/%s", target.Path, deltas.App, deltas.Arch, deltas.Version)
+	}
+	delta, err := deltas.From(running)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkFeatures(delta); err != nil {
+		return nil, err
+	}
+	return delta, nil
+}
+
+// deltasPath is the TUF target path of the list of deltas to a release.
+func deltasPath(rel *release.Release) string {
+	return path.Join(path.Dir(release.TargetPath(rel.App, rel.Arch, rel.Version)), release.DeltasName)
+}
+
+func checkFeatures(d *release.Delta) error {
+	for _, name := range d.Features {
+		if !slices.Contains(payload.Features, name) {
+			return fault.New(fault.Unsupported, "the delta from %s needs the feature %q", d.From, name)
+		}
+	}
+	return nil
 }
 
 // refresh brings the metadata up to date. What was verified is kept even when the whole is not to be trusted, so that
@@ -90,6 +155,10 @@ func (r *tufRepository) load() (trust.Cache, error) {
 }
 
 // Payload implements Repository.
-func (r *tufRepository) Payload(codebase string, rel *release.Release) install.Source {
-	return &source{client: r.client, url: codebase + rel.Payload.Name, sizeBytes: rel.Payload.SizeBytes}
+func (r *tufRepository) Payload(codebases []string, p *release.Payload) install.Source {
+	m := &mirrors{}
+	for _, codebase := range codebases {
+		m.sources = append(m.sources, &source{client: r.client, url: codebase + p.Name, sizeBytes: p.SizeBytes})
+	}
+	return m
 }

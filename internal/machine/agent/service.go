@@ -4,15 +4,20 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"conifer.dev/conifer/internal/fault"
 	"conifer.dev/conifer/internal/machine/update"
 	"conifer.dev/conifer/internal/wire/omaha"
+	"conifer.dev/conifer/internal/wire/payload"
 )
 
 // clientName is what the agent calls itself to its peers.
 const clientName = "conifer-agent-1"
+
+// maxCodebases is how many folders that hold a release are tried; they are remembered during an update.
+const maxCodebases = 8
 
 // omahaService speaks Omaha with the service.
 type omahaService struct {
@@ -33,14 +38,17 @@ func newOmahaService(client *http.Client, c Config, id Identity) *omahaService {
 }
 
 // Check implements Service.
-func (s *omahaService) Check(ctx context.Context, running string, manual bool) (*update.Offer, time.Duration, error) {
+func (s *omahaService) Check(ctx context.Context, running string, how update.Check) (*update.Offer, time.Duration, error) {
 	app := s.app
 	app.Version = running
 	app.Ping = &omaha.Ping{Active: "1"}
 	app.UpdateCheck = &omaha.UpdateCheckRequest{}
 	app.Wariness = s.wariness
+	if how.Deltas {
+		app.Payloads = strings.Join(payload.Features, " ")
+	}
 	source := omaha.Scheduled
-	if manual {
+	if how.Manual {
 		source = omaha.OnDemand
 	}
 	answer, err := s.post(ctx, source, app)
@@ -60,7 +68,8 @@ func (s *omahaService) Check(ctx context.Context, running string, manual bool) (
 		if err != nil {
 			return nil, 0, err
 		}
-		return &update.Offer{Version: offer.Version, Codebase: offer.Codebases[0]}, pause, nil
+		codebases := offer.Codebases[:min(len(offer.Codebases), maxCodebases)]
+		return &update.Offer{Version: offer.Version, Codebases: codebases, Payload: offer.Payload.Name}, pause, nil
 	}
 	return nil, 0, fault.New(fault.Unavailable, "the update service answered the update check with %q", check.Status)
 }
@@ -86,6 +95,9 @@ func (s *omahaService) Report(ctx context.Context, reports []update.Report) erro
 func eventOf(r update.Report) omaha.Event {
 	e := omaha.Event{
 		Type: omaha.EventType(r.Type), Result: omaha.EventResult(r.Result), ErrorCode: omaha.ErrorCode(r.Code), PreviousVersion: r.Previous,
+	}
+	if r.Delta {
+		e.Payload = omaha.DeltaPayload
 	}
 	if r.Version != r.Running {
 		e.NextVersion = r.Version

@@ -26,7 +26,7 @@ func TestWarinessIsToldInUpdateChecksOnly(t *testing.T) {
 		c := DefaultConfig()
 		c.Server, c.Wariness = p.server.URL, wariness
 		s := newOmahaService(newClient(), c, Identity{MachineID: "00112233445566778899aabbccddeeff", Arch: "amd64"})
-		if _, _, err := s.Check(t.Context(), "1.1.0", false); err != nil {
+		if _, _, err := s.Check(t.Context(), "1.1.0", update.Check{}); err != nil {
 			t.Fatal(err)
 		}
 		if err := s.Report(t.Context(), []update.Report{{Number: 1, Type: 3, Result: 2, Version: "1.1.0", Running: "1.1.0"}}); err != nil {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"conifer.dev/conifer/internal/machine/update"
+	"conifer.dev/conifer/internal/wire/release"
 )
 
 // still is an agent that does not run, in the middle of an installation.
@@ -21,7 +22,7 @@ func still() *Agent {
 		Phase: update.Installing, Target: update.Target{Release: named("1.2.0"), Codebase: "http://secret/"}, Lock: update.LockNone,
 		Failed: map[string]update.Failure{"1.0.0": {Why: "it did not come up"}}, Problem: &update.Problem{Why: "no route"},
 	}
-	a.meter.begin(1000)
+	a.meter.begin(&release.Release{Payload: release.Payload{SizeBytes: 1000}}, nil)
 	a.meter.downloaded.Store(500)
 	return a
 }
@@ -126,9 +127,9 @@ func TestStatusInPlainWords(t *testing.T) {
 	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	st := Status{
 		Summary: "installing 1.2.0", WaitsFor: "nothing", Running: update.Release{Version: "1.1.0", RootHash: "abcd"}, RebootLock: update.LockHeld,
-		NewestCommitted: "1.1.0", Failed: map[string]update.Failure{"1.0.5": {Why: "it did not come up", At: at}}, Declined: "1.0.5",
+		NewestCommitted: "1.1.0", Failed: map[string]update.Failure{"1.0.5": {Why: "it did not come up", At: at}}, Declined: "1.0.5", NoDelta: []string{"1.2.0"},
 		Problem: &update.Problem{Why: "no answer", Kind: "unavailable", At: at}, ReportsWaiting: 2, LastCheck: &at, NextCheckSeconds: 90,
-		Progress: &Progress{DownloadedBytes: 20e6, DoneBytes: 50e6, TotalBytes: 100e6, Seconds: 10},
+		Progress: &Progress{DownloadedBytes: 20e6, DoneBytes: 50e6, TotalBytes: 100e6, Seconds: 10, DeltaFrom: "1.1.0", SavedBytes: 180e6},
 		Slots:    []SlotStatus{{"A", "", false}, {"B", "1.1.0", true}}, Entries: []EntryStatus{{Version: "1.1.0"}},
 		MachineID: "id", Server: "http://server", Group: "demo",
 	}
@@ -136,13 +137,14 @@ func TestStatusInPlainWords(t *testing.T) {
 	st.Print(&out)
 	want := `state            installing 1.2.0
 waits for        nothing
-progress         50.0 MB of 100 MB written, 20.0 MB downloaded, 2.0 MB/s, 10s left
+progress         50.0 MB of 100 MB written, 20.0 MB downloaded, 2.0 MB/s, 10s left; delta from 1.1.0, which saves 180 MB
 running          1.1.0, root hash abcd (dm-verity)
 slot A           empty
 slot B           1.1.0, running, committed
 reboot lock      held
 newest committed 1.1.0
 failed           1.0.5: it did not come up (2026-03-01T12:00:00Z)
+delta failed     1.2.0: taken in full
 declined         1.0.5 is offered but failed here; ` + "`conifer-agent retry 1.0.5`" + ` allows it again
 last problem     no answer (unavailable, 2026-03-01T12:00:00Z)
 reports waiting  2

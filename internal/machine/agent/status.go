@@ -5,11 +5,13 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"conifer.dev/conifer/internal/cli"
 	"conifer.dev/conifer/internal/machine/slots"
 	"conifer.dev/conifer/internal/machine/update"
+	"conifer.dev/conifer/internal/wire/release"
 )
 
 // Status is what `conifer-agent status --json` prints.
@@ -22,6 +24,7 @@ type Status struct {
 	RebootLock       update.Lock               `json:"reboot_lock"`
 	NewestCommitted  string                    `json:"newest_committed,omitempty"`
 	Failed           map[string]update.Failure `json:"failed,omitempty"`
+	NoDelta          []string                  `json:"no_delta,omitempty"` // versions that are taken in full, because a delta failed
 	Declined         string                    `json:"declined,omitempty"` // offered, but in Failed
 	Problem          *update.Problem           `json:"problem,omitempty"`
 	ReportsWaiting   int                       `json:"reports_waiting"`
@@ -37,11 +40,13 @@ type Status struct {
 
 // Progress is how far an installation is.
 type Progress struct {
-	PayloadBytes    int64 `json:"payload_bytes"`
-	DownloadedBytes int64 `json:"downloaded_bytes"`
-	DoneBytes       int64 `json:"done_bytes"` // written and verified
-	TotalBytes      int64 `json:"total_bytes"`
-	Seconds         int64 `json:"seconds"`
+	PayloadBytes    int64  `json:"payload_bytes"`
+	DeltaFrom       string `json:"delta_from,omitempty"`  // "" for the full payload
+	SavedBytes      int64  `json:"saved_bytes,omitempty"` // that the full payload has more
+	DownloadedBytes int64  `json:"downloaded_bytes"`
+	DoneBytes       int64  `json:"done_bytes"` // written and verified
+	TotalBytes      int64  `json:"total_bytes"`
+	Seconds         int64  `json:"seconds"`
 }
 
 // SlotStatus is one slot.
@@ -64,7 +69,7 @@ func (a *Agent) Status() Status {
 	s := a.snapshot()
 	st := Status{
 		State: string(s.Phase), Summary: s.Headline(), Running: a.Running, WaitsFor: s.Live.Waiting, RebootLock: s.Lock,
-		NewestCommitted: s.Newest, Failed: s.Failed, Declined: s.Live.Declined, Problem: s.Problem, ReportsWaiting: len(s.Reports),
+		NewestCommitted: s.Newest, Failed: s.Failed, NoDelta: a.inFull(s), Declined: s.Live.Declined, Problem: s.Problem, ReportsWaiting: len(s.Reports),
 		NextCheckSeconds: int64(max(s.Live.Check.Due-time.Since(a.start), 0).Seconds()), Progress: a.meter.status(),
 	}
 	if s.Phase != update.Idle {
@@ -82,6 +87,13 @@ func (a *Agent) Status() Status {
 	return st.withDisk(a.Disk.Status())
 }
 
+// inFull are the versions that may be offered and are not taken by a delta.
+func (a *Agent) inFull(s update.State) []string {
+	return slices.DeleteFunc(slices.Clone(s.NoDelta), func(version string) bool {
+		return release.Compare(version, a.Running.Version) <= 0
+	})
+}
+
 func (st Status) withDisk(d DiskStatus) Status {
 	for _, slot := range []slots.Slot{slots.A, slots.B} {
 		st.Slots = append(st.Slots, SlotStatus{slot.String(), d.Slots[slot].Version, d.Running == slot})
@@ -96,10 +108,15 @@ func (m *meter) status() *Progress {
 	if !m.active.Load() {
 		return nil
 	}
-	return &Progress{
+	p := &Progress{
+		SavedBytes:   m.saved.Load(),
 		PayloadBytes: m.total.Load(), DownloadedBytes: m.downloaded.Load(), DoneBytes: m.written.Load(), TotalBytes: m.toWrite.Load(),
 		Seconds: int64(time.Since(time.Unix(0, m.started.Load())).Seconds()),
 	}
+	if from := m.from.Load(); from != nil {
+		p.DeltaFrom = *from
+	}
+	return p
 }
 
 // reduced leaves out what a stranger on the network need not know.
@@ -131,6 +148,7 @@ func (st Status) Print(w io.Writer) {
 		f := st.Failed[version]
 		line(true, "failed", "%s: %s (%s)", version, f.Why, f.At.Format(time.RFC3339))
 	}
+	line(len(st.NoDelta) > 0, "delta failed", "%s: taken in full", strings.Join(st.NoDelta, ", "))
 	line(st.Declined != "", "declined", "%s is offered but failed here; `conifer-agent retry %s` allows it again", st.Declined, st.Declined)
 	if p := st.Problem; p != nil {
 		line(true, "last problem", "%s (%s, %s)", p.Why, p.Kind, p.At.Format(time.RFC3339))
@@ -173,6 +191,10 @@ func (st Status) entry(version string) string {
 
 // String shows rate and remaining time.
 func (p *Progress) String() string {
+	kind := "full payload"
+	if p.DeltaFrom != "" {
+		kind = fmt.Sprintf("delta from %s, which saves %s", p.DeltaFrom, cli.Bytes(p.SavedBytes))
+	}
 	text := fmt.Sprintf("%s of %s written, %s downloaded", cli.Bytes(p.DoneBytes), cli.Bytes(p.TotalBytes), cli.Bytes(p.DownloadedBytes))
 	if p.Seconds > 0 && p.DownloadedBytes > 0 {
 		text += fmt.Sprintf(", %s/s", cli.Bytes(p.DownloadedBytes/p.Seconds))
@@ -181,7 +203,7 @@ func (p *Progress) String() string {
 		left := time.Duration(float64(p.Seconds)*float64(p.TotalBytes-p.DoneBytes)/float64(p.DoneBytes)) * time.Second
 		text += fmt.Sprintf(", %s left", left)
 	}
-	return text
+	return text + "; " + kind
 }
 
 func lastCheck(at *time.Time) string {

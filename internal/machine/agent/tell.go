@@ -23,6 +23,9 @@ func (a *Agent) tell(before, after update.State) {
 			a.Log.Error("release failed here", "version", version, "why", failure.Why)
 		}
 	}
+	if after.Target.Delta == "" && before.Target.Delta != "" && after.Phase == update.Installing {
+		a.count.deltasFailed.Add(1)
+	}
 	if p := after.Problem; p != nil && (before.Problem == nil || *p != *before.Problem) {
 		a.Log.Warn("problem", "version", p.Version, "kind", p.Kind, "why", p.Why)
 	}

@@ -8,6 +8,8 @@ package bootsim
 
 import (
 	"fmt"
+	"os"
+	"syscall"
 
 	"conifer.dev/conifer/internal/machine/faultdisk"
 	"conifer.dev/conifer/internal/machine/slots"
@@ -112,13 +114,21 @@ func (m *Machine) Slots() (*slots.Slots, error) {
 func (m *Machine) RootHash() string { return m.hash }
 
 // OpenPartition opens a partition as a device of the kernel.
-func (m *Machine) OpenPartition(number int) (slots.Device, error) {
+func (m *Machine) OpenPartition(number, flag int) (slots.Device, error) {
 	d := m.partitions[number]
 	if d == nil {
 		return nil, fmt.Errorf("there is no partition %d", number)
 	}
+	if flag == os.O_RDONLY {
+		return readOnly{d}, nil
+	}
 	return d, nil
 }
+
+// readOnly is a device that was opened for reading.
+type readOnly struct{ *faultdisk.Disk }
+
+func (readOnly) WriteAt([]byte, int64) (int, error) { return 0, syscall.EBADF }
 
 // Partition is the device of a partition, for tests that look or damage.
 func (m *Machine) Partition(number int) *faultdisk.Disk { return m.partitions[number] }

@@ -141,16 +141,22 @@ func (r *Release) pack() error {
 
 // Seal makes a payload of a manifest and data, and puts its size and digests into the release.
 func (r *Release) Seal(m *payload.Manifest, data []byte) error {
-	head, err := m.Encode()
-	if err != nil {
+	var err error
+	if r.Payload, r.Release.Payload, err = seal("full.payload", m, data); err != nil {
 		return err
 	}
-	r.Payload = append(head, data...)
-	r.Release.Payload = release.Payload{
-		Name: "full.payload", SizeBytes: int64(len(r.Payload)), SHA256: digest(r.Payload),
-		ManifestSizeBytes: int64(len(head)), ManifestSHA256: digest(head),
-	}
 	return r.Release.Validate()
+}
+
+func seal(name string, m *payload.Manifest, data []byte) ([]byte, release.Payload, error) {
+	head, err := m.Encode()
+	if err != nil {
+		return nil, release.Payload{}, err
+	}
+	b := append(bytes.Clone(head), data...)
+	return b, release.Payload{
+		Name: name, SizeBytes: int64(len(b)), SHA256: digest(b), ManifestSizeBytes: int64(len(head)), ManifestSHA256: digest(head),
+	}, nil
 }
 
 func makeOp(z *zstd.Encoder, content []byte) (payload.Op, []byte) {
@@ -169,18 +175,23 @@ func makeOp(z *zstd.Encoder, content []byte) (payload.Op, []byte) {
 
 // Open implements install.Source.
 func (r *Release) Open(_ context.Context, offset int64) (io.ReadCloser, error) {
-	if offset > int64(len(r.Payload)) {
+	return open(r.Payload, offset)
+}
+
+func open(b []byte, offset int64) (io.ReadCloser, error) {
+	if offset > int64(len(b)) {
 		return nil, fault.New(fault.Invalid, "offset %d is beyond the payload", offset)
 	}
-	return io.NopCloser(bytes.NewReader(r.Payload[offset:])), nil
+	return io.NopCloser(bytes.NewReader(b[offset:])), nil
 }
 
 // Releases makes synthetic releases on demand and keeps them, for tests that go through thousands of machines.
 type Releases struct {
 	RootBlocks, UKIBytes int
 
-	mu   sync.Mutex
-	made map[string]*Release
+	mu     sync.Mutex
+	made   map[string]*Release
+	deltas map[[2]string]*Delta
 }
 
 // Of gives the release of that version, the same one each time. That one cannot be made is a bug, so it panics.
@@ -199,4 +210,24 @@ func (rs *Releases) Of(version string) *Release {
 	}
 	rs.made[version] = r
 	return r
+}
+
+// Delta gives the delta from one version to another, the same one each time.
+func (rs *Releases) Delta(from, to string) *Delta {
+	a, b := rs.Of(from), rs.Of(to)
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	pair := [2]string{from, to}
+	if d := rs.deltas[pair]; d != nil {
+		return d
+	}
+	d, err := NewDelta(a, b)
+	if err != nil {
+		panic(err)
+	}
+	if rs.deltas == nil {
+		rs.deltas = map[[2]string]*Delta{}
+	}
+	rs.deltas[pair] = d
+	return d
 }

@@ -3,7 +3,6 @@ package faultdisk
 import (
 	"bytes"
 	"fmt"
-	"io"
 	"io/fs"
 	"maps"
 	"slices"
@@ -74,7 +73,7 @@ func (f *Folder) List() ([]folder.Info, error) {
 }
 
 // Open reads a file.
-func (f *Folder) Open(name string) (io.ReadCloser, error) {
+func (f *Folder) Open(name string) (folder.Content, error) {
 	f.power.mu.Lock()
 	defer f.power.mu.Unlock()
 	if f.power.off {
@@ -84,8 +83,13 @@ func (f *Folder) Open(name string) (io.ReadCloser, error) {
 	if n == nil {
 		return nil, notThere("open", name)
 	}
-	return io.NopCloser(bytes.NewReader(n.current)), nil
+	return reading{bytes.NewReader(n.current)}, nil
 }
+
+// reading is a file as it was when it was opened.
+type reading struct{ *bytes.Reader }
+
+func (reading) Close() error { return nil }
 
 func notThere(op, name string) error {
 	return &fs.PathError{Op: op, Path: name, Err: syscall.ENOENT}

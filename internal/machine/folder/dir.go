@@ -1,7 +1,6 @@
 package folder
 
 import (
-	"io"
 	"os"
 	"slices"
 	"strings"
@@ -64,7 +63,7 @@ func (d *Dir) List() ([]Info, error) {
 }
 
 // Open reads a file from the disk, not from memory, as far as the kernel allows: pages that are clean are dropped first.
-func (d *Dir) Open(name string) (io.ReadCloser, error) {
+func (d *Dir) Open(name string) (Content, error) {
 	file, err := d.root.Open(name)
 	if err != nil {
 		return nil, err

@@ -20,12 +20,18 @@ import (
 // after its own Sync.
 type Folder interface {
 	List() ([]Info, error) // files only, sorted by name
-	Open(name string) (io.ReadCloser, error)
+	Open(name string) (Content, error)
 	Create(name string) (File, error) // empties a file that exists
 	Rename(from, to string) error     // replaces a file that exists
 	Remove(name string) error
 	Sync() error
 	FreeBytes() (int64, error) // for new content in this folder
+}
+
+// Content is a file that is being read, in order or anywhere.
+type Content interface {
+	io.ReadCloser
+	io.ReaderAt
 }
 
 // File is a file that is being written.

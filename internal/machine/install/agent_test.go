@@ -18,6 +18,7 @@ import (
 // the other and lets the time pass at once. Around it are a service that offers one release, and a reboot lock.
 type stepper struct {
 	target    *bootsim.Release
+	delta     *bootsim.Delta // nil for none
 	unhealthy bool
 	locked    bool // the reboot lock, which lives outside the machine
 	reports   []update.Report
@@ -158,7 +159,7 @@ func (l *life) perform(effect update.Effect) (update.Event, error) {
 		return update.CheckAnswered{Offer: l.offer()}, nil
 	case update.Verify:
 		name := update.Release{Version: l.target.Version, RootHash: l.target.Release.Root.Hash}
-		return update.Verified{Target: update.Target{Release: name}, DowngradeAllowed: true}, nil
+		return update.Verified{Target: update.Target{Release: name, Delta: effect.Offer.Payload}, DowngradeAllowed: true}, nil
 	case update.AskLock:
 		l.locked = true
 		return update.LockGranted{}, nil
@@ -193,11 +194,7 @@ func (l *life) reboot(once string) (update.Event, error) {
 func (l *life) change(effect update.Effect) update.Event {
 	switch effect := effect.(type) {
 	case update.Install:
-		in := &install.Installer{Slots: l.slots, State: l.folder, Workers: 1, SyncBytes: 32 << 10}
-		if err := in.Run(context.Background(), l.target.Release, l.target); err != nil {
-			return update.InstallFailed{Fault: update.FaultOf(err)}
-		}
-		return update.InstallDone{}
+		return l.install(effect.Target)
 	case update.Retire:
 		if err := l.slots.RetireOther(); err != nil {
 			return update.RetireFailed{Fault: update.FaultOf(err)}
@@ -217,12 +214,30 @@ func (l *life) change(effect update.Effect) update.Event {
 	panic(fmt.Sprintf("unknown effect %T", effect))
 }
 
+func (l *life) install(target update.Target) update.Event {
+	in := &install.Installer{Slots: l.slots, State: l.folder, Workers: 1, SyncBytes: 32 << 10}
+	err := error(nil)
+	if target.Delta != "" {
+		err = in.RunDelta(context.Background(), l.target.Release, l.delta.Delta, l.delta)
+	} else {
+		err = in.Run(context.Background(), l.target.Release, l.target)
+	}
+	if err != nil {
+		return update.InstallFailed{Fault: update.FaultOf(err), Delta: target.Delta != ""}
+	}
+	return update.InstallDone{}
+}
+
 // offer is what the service answers: the target, to every machine that does not run it.
 func (l *life) offer() *update.Offer {
 	if l.machine.Version == l.target.Version {
 		return nil
 	}
-	return &update.Offer{Version: l.target.Version}
+	offer := &update.Offer{Version: l.target.Version}
+	if l.delta != nil {
+		offer.Payload = l.delta.Name
+	}
+	return offer
 }
 
 // insist repeats what must be done before anything else, while there is power.

@@ -48,7 +48,7 @@ func (w *slotWriter) feed(ctx context.Context, jobs chan<- job, ops []payload.Op
 			return i, canceled(ctx)
 		}
 		buf = sized(buf, op.DataSizeBytes)
-		w.stream.seek(w.plan.dataFrom + op.DataOffset)
+		w.stream.seek(w.plan.dataFrom() + op.DataOffset)
 		if err := w.stream.read(buf); err != nil {
 			w.buffers <- buf
 			return i, err

@@ -13,6 +13,8 @@ import (
 	"conifer.dev/conifer/internal/fault"
 	"conifer.dev/conifer/internal/machine/bootsim"
 	"conifer.dev/conifer/internal/machine/faultdisk"
+	"conifer.dev/conifer/internal/machine/folder"
+	"conifer.dev/conifer/internal/machine/slots"
 	"conifer.dev/conifer/internal/machine/update"
 )
 
@@ -31,11 +33,13 @@ type scenario struct {
 	broken     bool // the release does not start
 	superseded bool // slot A holds 1.1.5, enabled and never booted, which is newer than what runs
 	downgrade  bool // to 1.0.5 instead of 1.2.0
+	delta      bool // by a delta
+	flipped    bool // which does not apply, because a bit of the running root reads wrong
 }
 
 var scenarios = []scenario{
 	{name: "good"}, {name: "unhealthy", unhealthy: true}, {name: "broken", broken: true}, {name: "superseded", superseded: true},
-	{name: "downgrade", downgrade: true},
+	{name: "downgrade", downgrade: true}, {name: "delta", delta: true}, {name: "delta on a flipped bit", delta: true, flipped: true},
 }
 
 func (sc scenario) target() string {
@@ -73,7 +77,28 @@ func newWorld(t testing.TB, sc scenario, seed uint64) *world {
 		m.ESP.Put("conifer_1.1.5+3.efi", inA.UKI)
 	}
 	m.Broken[sc.target()] = sc.broken
-	return &world{Machine: m, scenario: sc, agent: &stepper{target: releases.Of(sc.target()), unhealthy: sc.unhealthy}}
+	w := &world{Machine: m, scenario: sc, agent: &stepper{target: releases.Of(sc.target()), unhealthy: sc.unhealthy}}
+	if sc.delta {
+		w.agent.delta = releases.Delta("1.1.0", sc.target())
+	}
+	if sc.flipped {
+		w.agent.open = openFlipped
+	}
+	return w
+}
+
+// openFlipped opens the slots of a machine on whose disk one bit of the root of 1.1.0 reads wrong. It is not wrong on the disk,
+// where dm-verity would end the boot.
+func openFlipped(m *bootsim.Machine) (*slots.Slots, folder.Folder, error) {
+	part := func(number, flag int) (slots.Device, error) {
+		d, err := m.OpenPartition(number, flag)
+		if number == 4 && err == nil {
+			d = flipped{d, 5 * 4096, nil}
+		}
+		return d, err
+	}
+	s, err := slots.Open(m.Disk, part, m.ESP, m.RootHash())
+	return s, m.Var, err
 }
 
 // check compares where the machine has ended with where it must.
@@ -106,6 +131,8 @@ func (w *world) check() error {
 		return fmt.Errorf("boot entries %v, want %v", names, want)
 	case failed != bad:
 		return fmt.Errorf("failed releases %v", state.Failed)
+	case w.flipped != slices.Contains(state.NoDelta, "1.2.0"):
+		return fmt.Errorf("deltas failed to %v", state.NoDelta)
 	case !slices.ContainsFunc(w.agent.reports, func(r update.Report) bool { return r.Code == codeRolledBack }) == bad:
 		return fmt.Errorf("the service was told %+v", w.agent.reports)
 	}

@@ -1,12 +1,12 @@
 // Package install writes a release into the slot that does not run, and enables it.
 //
 // Start with [Installer.Run]: it does steps 3 to 6 of "An update on the machine" in ARCHITECTURE.md, in that order, each
-// durable before the next. It trusts a payload only through the release it is given, verifies every byte before
-// and after decompression and the whole root against the signed root hash, and needs about 32 MiB whatever the payload
-// says. A call that was cut, by the network or the power, is repeated with the same release and goes on from the last
-// verified operation.
+// durable before the next. [Installer.RunDelta] does the same from a delta, for which it reads the running release. It trusts a
+// payload only through the release it is given, verifies every byte before and after decompression and the whole root against
+// the signed root hash, and needs memory within fixed limits whatever the payload says ([MemoryLimitBytes]). A call that was cut, by the network or the power, is
+// repeated with the same release and payload and goes on from the last verified operation.
 //
-// It never touches the running slot and its boot entry, decides nothing about when to install or reboot, and speaks
+// It never writes to the running slot and its boot entry, decides nothing about when to install or reboot, and speaks
 // no network protocol. docs/design/install.md says why every stop is safe.
 package install
 
@@ -24,6 +24,10 @@ import (
 
 // Tries is how often a new release may be booted before it must be committed.
 const Tries = 3
+
+// MemoryLimitBytes is what a process that installs should tell the garbage collector (debug.SetMemoryLimit): it is more than any
+// payload makes it hold at once, and keeps the whole process below 64 MiB.
+const MemoryLimitBytes = 40 << 20
 
 // maxUKIBytes is the largest UKI that an EFI system partition is made for.
 const maxUKIBytes = 128 << 20
@@ -47,13 +51,17 @@ type Installer struct {
 // plan is a release that was checked against its payload's manifest and the machine's slots.
 type plan struct {
 	rel      *release.Release
+	delta    *release.Delta   // nil for the full payload
+	payload  *release.Payload // of the delta, or the full one
 	rootHash [32]byte
 	salt     []byte
 	root     *payload.Target
 	uki      *payload.Target
 	image    release.Artifact // of the UKI
-	dataFrom int64            // where the data of operations begins in the payload
 }
+
+// dataFrom is where the data of operations begins in the payload.
+func (p *plan) dataFrom() int64 { return p.payload.ManifestSizeBytes }
 
 // blocks is the number of data blocks of the root.
 func (p *plan) blocks() int64 { return p.root.SizeBytes / verity.BlockSize }
@@ -61,10 +69,32 @@ func (p *plan) blocks() int64 { return p.root.SizeBytes / verity.BlockSize }
 // Run installs the release. When it returns nil, the next boot tries the release; when it returns an error, the running
 // release boots as before. Errors of the source are Unavailable, of its bytes Corrupt, of space Exhausted.
 func (in *Installer) Run(ctx context.Context, rel *release.Release, src Source) error {
-	s := &stream{ctx: ctx, src: src, retry: in.Retry, sizeBytes: rel.Payload.SizeBytes}
-	defer s.close()
-	p, err := in.plan(rel, s)
+	p, err := newPlan(rel)
 	if err != nil {
+		return err
+	}
+	return in.run(ctx, p, src)
+}
+
+// RunDelta installs the release from a delta to it, which a trusted deltas.json tells and whose bytes the source gives. A
+// delta from another release than the running one is Unsupported. What does not come out as it was signed, for the delta or
+// the running release is not what it should be, is Corrupt: then Run, with the full payload, may still install the release.
+func (in *Installer) RunDelta(ctx context.Context, rel *release.Release, delta *release.Delta, src Source) error {
+	p, err := newPlan(rel)
+	if err != nil {
+		return err
+	}
+	if running := in.Slots.RunningVersion(); delta.From != running {
+		return fault.New(fault.Unsupported, "delta to %s is from %s, and %s runs", rel.Version, delta.From, running)
+	}
+	p.delta, p.payload = delta, &delta.Payload
+	return in.run(ctx, p, src)
+}
+
+func (in *Installer) run(ctx context.Context, p *plan, src Source) error {
+	s := &stream{ctx: ctx, src: src, retry: in.Retry, sizeBytes: p.payload.SizeBytes}
+	defer s.close()
+	if err := in.prepare(p, s); err != nil {
 		return err
 	}
 	if err := in.Slots.RetireOther(); err != nil {
@@ -74,39 +104,42 @@ func (in *Installer) Run(ctx context.Context, rel *release.Release, src Source) 
 	if err := in.writeSlot(p, s, m); err != nil {
 		return err
 	}
-	if err := in.Slots.Label(rel.Version, p.rootHash); err != nil {
+	if err := in.Slots.Label(p.rel.Version, p.rootHash); err != nil {
 		return err
 	}
 	return in.addEntry(p, s, m)
 }
 
-// plan fetches the manifest and checks everything that can be known before the disk changes.
-func (in *Installer) plan(rel *release.Release, s *stream) (*plan, error) {
-	p, err := newPlan(rel)
-	if err != nil {
-		return nil, err
+// prepare fetches the manifest and checks everything that can be known before the disk changes.
+func (in *Installer) prepare(p *plan, s *stream) error {
+	if err := in.Slots.CheckRelease(p.rel.Version, p.rootHash); err != nil {
+		return err
 	}
-	if err := in.Slots.CheckRelease(rel.Version, p.rootHash); err != nil {
-		return nil, err
+	if size := p.payload.ManifestSizeBytes; size > payload.MaxManifestSizeBytes {
+		return fault.New(fault.Corrupt, "payload manifest of %s has %d bytes, the limit is %d", p.rel.Version, size, payload.MaxManifestSizeBytes)
 	}
-	if rel.Payload.ManifestSizeBytes > payload.MaxManifestSizeBytes {
-		return nil, fault.New(fault.Corrupt, "payload manifest of %s has %d bytes, the limit is %d", rel.Version, rel.Payload.ManifestSizeBytes, payload.MaxManifestSizeBytes)
-	}
-	text := make([]byte, rel.Payload.ManifestSizeBytes)
+	text := make([]byte, p.payload.ManifestSizeBytes)
 	if err := s.read(text); err != nil {
-		return nil, err
+		return err
 	}
-	manifest, err := payload.ParseSigned(rel, text)
+	manifest, err := p.parse(text)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if err := p.adopt(manifest); err != nil {
-		return nil, err
+		return err
 	}
-	return p, in.Slots.CheckRoom(p.root.SizeBytes, verity.HashSize(p.blocks()), p.uki.SizeBytes)
+	return in.Slots.CheckRoom(p.root.SizeBytes, verity.HashSize(p.blocks()), p.uki.SizeBytes)
 }
 
-// newPlan reads what release.json says.
+func (p *plan) parse(text []byte) (*payload.Manifest, error) {
+	if p.delta != nil {
+		return payload.ParseSignedDelta(p.rel, p.delta, text)
+	}
+	return payload.ParseSigned(p.rel, text)
+}
+
+// newPlan reads what release.json says, for the full payload.
 func newPlan(rel *release.Release) (*plan, error) {
 	if err := rel.Validate(); err != nil {
 		return nil, err
@@ -123,7 +156,7 @@ func newPlan(rel *release.Release) (*plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &plan{rel: rel, rootHash: hash, salt: salt, image: image, dataFrom: rel.Payload.ManifestSizeBytes}, nil
+	return &plan{rel: rel, payload: &rel.Payload, rootHash: hash, salt: salt, image: image}, nil
 }
 
 // adopt takes the operations from the manifest, and refuses targets that this machine does not have.
@@ -155,6 +188,14 @@ func (in *Installer) addEntry(p *plan, s *stream, m *meter) error {
 	if err != nil {
 		return err
 	}
-	uki := &targetReader{stream: s, decoder: decoder, ops: p.uki.Ops, dataFrom: p.dataFrom, meter: m}
-	return in.Slots.AddEntry(p.rel.Version, uki, p.uki.SizeBytes, p.image.SHA256, Tries)
+	uki := &targetWriter{stream: s, decoder: decoder, ops: p.uki.Ops, dataFrom: p.dataFrom(), meter: m}
+	if p.delta != nil {
+		old, done, err := in.oldUKI()
+		if err != nil {
+			return err
+		}
+		defer done()
+		uki.old = old
+	}
+	return in.Slots.AddEntry(p.rel.Version, uki.writeTo, p.uki.SizeBytes, p.image.SHA256, Tries)
 }

@@ -334,9 +334,9 @@ func BenchmarkRun(b *testing.B) {
 }
 
 // files opens files of the size of partitions.
-func files(b *testing.B, m *bootsim.Machine) func(number int) (slots.Device, error) {
+func files(b *testing.B, m *bootsim.Machine) slots.Opener {
 	dir := b.TempDir()
-	return func(number int) (slots.Device, error) {
+	return func(number, flag int) (slots.Device, error) {
 		path := filepath.Join(dir, strconv.Itoa(number))
 		file, err := os.Create(path)
 		if err != nil {
@@ -345,6 +345,6 @@ func files(b *testing.B, m *bootsim.Machine) func(number int) (slots.Device, err
 		if err := errors.Join(file.Truncate(m.Partition(number).SizeBytes()), file.Close()); err != nil {
 			return nil, err
 		}
-		return slots.OpenBlock(path)
+		return slots.OpenBlock(path, flag)
 	}
 }

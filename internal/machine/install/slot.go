@@ -23,6 +23,7 @@ type slotWriter struct {
 	slot    string
 
 	syncBytes int64
+	old       payload.Old        // the root that a delta is made from
 	decoders  []*payload.Decoder // one for each worker
 	buffers   chan []byte        // of data, one for each worker and one being filled
 }
@@ -48,6 +49,14 @@ func (in *Installer) writeSlot(p *plan, s *stream, m *meter) error {
 	}
 	if err := w.hire(max(in.Workers, 0)); err != nil {
 		return err
+	}
+	if p.delta != nil {
+		old, done, err := in.oldRoot()
+		if err != nil {
+			return err
+		}
+		defer done()
+		w.old = old
 	}
 	return w.run()
 }
@@ -76,7 +85,7 @@ func (w *slotWriter) run() error {
 		return err
 	}
 	for done < len(w.plan.root.Ops) {
-		n, err := w.batch(w.nextBatch(done))
+		n, err := w.write(w.nextBatch(done))
 		if n > 0 {
 			done += n
 			if saveErr := w.save(done); saveErr != nil {
@@ -93,41 +102,66 @@ func (w *slotWriter) run() error {
 	return w.seal()
 }
 
+// write writes a batch, and gives how many of its operations are written.
+func (w *slotWriter) write(ops []payload.Op) (int, error) {
+	if ops[0].Kind != payload.KindDelta {
+		return w.batch(ops)
+	}
+	if err := w.patch(ops[0]); err != nil {
+		return 0, err
+	}
+	return 1, nil
+}
+
 // resume verifies what install.json claims is in the slot, and gives the number of operations that are. What is
 // verified also gets its place in the tree.
 func (w *slotWriter) resume() (int, error) {
-	claimed, err := loadClaim(w.state, w.plan.rel.Payload.ManifestSHA256, w.slot)
+	claimed, err := loadClaim(w.state, w.plan.payload.ManifestSHA256, w.slot)
 	if err != nil {
 		return 0, err
 	}
-	var buf []byte
+	buf := make([]byte, stretchBytes)
 	for i, op := range w.plan.root.Ops[:min(claimed, len(w.plan.root.Ops))] {
-		buf = sized(buf, op.SizeBytes)
-		if _, err := w.root.ReadAt(buf, op.Offset); err != nil {
-			return i, nil // a sector that cannot be read is written again
+		if there, err := w.holds(op, buf); err != nil || !there {
+			return i, err
 		}
-		if !holds(op, buf) {
-			return i, nil
-		}
-		if err := w.hash(op, buf); err != nil {
-			return 0, err
-		}
+		w.meter.add(op.SizeBytes)
 	}
 	return min(claimed, len(w.plan.root.Ops)), nil
 }
 
-// holds reports whether content is what the operation writes.
-func holds(op payload.Op, content []byte) bool {
-	if op.Kind == payload.KindZero {
-		for _, b := range content {
-			if b != 0 {
-				return false
-			}
+// holds reports whether what the operation writes is in the slot. The places in the tree that it gives to what proves wrong in
+// the end are taken again when the operation is carried out.
+func (w *slotWriter) holds(op payload.Op, buf []byte) (bool, error) {
+	sum, zeros := sha256.New(), true
+	for done := int64(0); done < op.SizeBytes; {
+		if ctx := w.stream.ctx; ctx.Err() != nil {
+			return false, canceled(ctx)
 		}
-		return true
+		buf = buf[:min(int64(cap(buf)), op.SizeBytes-done)]
+		if _, err := w.root.ReadAt(buf, op.Offset+done); err != nil {
+			return false, nil // a sector that cannot be read is written again
+		}
+		sum.Write(buf)
+		zeros = zeros && allZero(buf)
+		if err := w.builder.Add((op.Offset+done)/verity.BlockSize, buf); err != nil {
+			return false, err
+		}
+		done += int64(len(buf))
 	}
-	sum := sha256.Sum256(content)
-	return hex.EncodeToString(sum[:]) == op.SHA256
+	if op.Kind == payload.KindZero {
+		return zeros, nil
+	}
+	return hex.EncodeToString(sum.Sum(nil)) == op.SHA256, nil
+}
+
+func allZero(p []byte) bool {
+	for _, b := range p {
+		if b != 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // hash gives content that is in the slot its place in the tree.
@@ -139,11 +173,14 @@ func (w *slotWriter) hash(op payload.Op, content []byte) error {
 	return w.builder.Add(op.Offset/verity.BlockSize, content)
 }
 
-// nextBatch is the operations from one sync to the next.
+// nextBatch is the operations from one sync to the next. One of kind delta is a batch of its own.
 func (w *slotWriter) nextBatch(from int) []payload.Op {
 	ops := w.plan.root.Ops[from:]
 	var size int64
 	for i, op := range ops {
+		if op.Kind == payload.KindDelta {
+			return ops[:max(i, 1)]
+		}
 		if size += op.SizeBytes; size >= w.syncBytes {
 			return ops[:i+1]
 		}
@@ -156,7 +193,7 @@ func (w *slotWriter) save(opsDone int) error {
 	if err := w.root.Sync(); err != nil {
 		return folder.Classify("sync slot "+w.slot, err)
 	}
-	return saveClaim(w.state, w.plan.rel.Payload.ManifestSHA256, w.slot, opsDone)
+	return saveClaim(w.state, w.plan.payload.ManifestSHA256, w.slot, opsDone)
 }
 
 // seal compares the tree over what was written with the signed root hash, and writes it.
@@ -167,7 +204,7 @@ func (w *slotWriter) seal() error {
 	}
 	if tree.Root != w.plan.rootHash {
 		// Every operation had its digest, so the release contradicts itself. Nothing of it is worth keeping.
-		if err := saveClaim(w.state, w.plan.rel.Payload.ManifestSHA256, w.slot, 0); err != nil {
+		if err := saveClaim(w.state, w.plan.payload.ManifestSHA256, w.slot, 0); err != nil {
 			return err
 		}
 		return fault.New(fault.Corrupt, "root of %s has the root hash %x, release.json says %x", w.plan.rel.Version, tree.Root, w.plan.rootHash)

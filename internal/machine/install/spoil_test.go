@@ -78,7 +78,7 @@ func someStopFails(t *testing.T, spoil func(st *storage)) bool {
 			w.agent.open = func(m *bootsim.Machine) (*slots.Slots, folder.Folder, error) {
 				st := &storage{disk: m.Disk, esp: m.ESP, vars: m.Var, part: func(_ int, d slots.Disk) slots.Disk { return d }}
 				spoil(st)
-				s, err := slots.Open(st.disk, func(n int) (slots.Device, error) { return st.part(n, m.Partition(n)), nil }, st.esp, m.RootHash())
+				s, err := slots.Open(st.disk, func(n, _ int) (slots.Device, error) { return st.part(n, m.Partition(n)), nil }, st.esp, m.RootHash())
 				return s, st.vars, err
 			}
 			w.Power.CutAt(at, loss)

@@ -119,48 +119,43 @@ func (s *stream) finish() error {
 	return nil
 }
 
-// targetReader gives what the operations of a target write, as a stream.
-type targetReader struct {
+// targetWriter writes what the operations of a target write, as a stream.
+type targetWriter struct {
 	stream   *stream
 	decoder  *payload.Decoder
 	ops      []payload.Op
 	dataFrom int64
 	meter    *meter
+	old      payload.Old // for a delta
 
-	data, out, rest []byte
+	data, out []byte
 }
 
-// Read implements io.Reader.
-func (r *targetReader) Read(p []byte) (int, error) {
-	for len(r.rest) == 0 {
-		if len(r.ops) == 0 {
-			if err := r.stream.finish(); err != nil {
-				return 0, err
-			}
-			return 0, io.EOF
+func (t *targetWriter) writeTo(w io.Writer) error {
+	for _, op := range t.ops {
+		t.data = sized(t.data, op.DataSizeBytes)
+		t.stream.seek(t.dataFrom + op.DataOffset)
+		if err := t.stream.read(t.data); err != nil {
+			return err
 		}
-		if err := r.next(); err != nil {
-			return 0, err
+		if err := t.write(w, op); err != nil {
+			return err
 		}
+		t.meter.add(op.SizeBytes)
 	}
-	n := copy(p, r.rest)
-	r.rest = r.rest[n:]
-	r.meter.add(int64(n))
-	return n, nil
+	return t.stream.finish()
 }
 
-// next decodes the next operation.
-func (r *targetReader) next() error {
-	op := r.ops[0]
-	r.ops = r.ops[1:]
-	r.data = sized(r.data, op.DataSizeBytes)
-	r.stream.seek(r.dataFrom + op.DataOffset)
-	if err := r.stream.read(r.data); err != nil {
-		return err
+// write writes what one operation makes of its data.
+func (t *targetWriter) write(w io.Writer, op payload.Op) error {
+	if op.Kind == payload.KindDelta {
+		return t.decoder.Patch(w, op, t.data, t.old)
 	}
 	var err error
-	r.out, err = r.decoder.Decode(op, r.data, r.out)
-	r.rest = r.out
+	if t.out, err = t.decoder.Decode(op, t.data, t.out); err != nil {
+		return err
+	}
+	_, err = w.Write(t.out)
 	return err
 }
 

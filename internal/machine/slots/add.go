@@ -11,10 +11,10 @@ import (
 	"conifer.dev/conifer/internal/machine/folder"
 )
 
-// AddEntry writes the UKI of the release in the other slot as a boot entry with a number of tries. The file is written
-// under a name that no boot loader looks at, synced, read back and compared, and only then gets its name. The slot
+// AddEntry writes the UKI of the release in the other slot, which write gives, as a boot entry with a number of tries. The
+// file is written under a name that no boot loader looks at, synced, read back and compared, and only then gets its name. The slot
 // must have been labelled for the release.
-func (s *Slots) AddEntry(version string, uki io.Reader, size int64, sha256hex string, tries int) error {
+func (s *Slots) AddEntry(version string, write func(io.Writer) error, size int64, sha256hex string, tries int) error {
 	if err := s.checkNew(version, tries); err != nil {
 		return err
 	}
@@ -29,7 +29,7 @@ func (s *Slots) AddEntry(version string, uki io.Reader, size int64, sha256hex st
 		return err
 	}
 	temp := tempName(version)
-	if err := s.writeUKI(temp, uki, size, sha256hex); err != nil {
+	if err := s.writeUKI(temp, write, size, sha256hex); err != nil {
 		return errors.Join(err, s.dropTemp(temp))
 	}
 	final := entryName{version: version, counted: true, left: tries}.String()
@@ -67,12 +67,12 @@ func (s *Slots) clearFor(version string) error {
 }
 
 // writeUKI writes a file, makes it durable and reads it back.
-func (s *Slots) writeUKI(name string, uki io.Reader, size int64, sha256hex string) error {
+func (s *Slots) writeUKI(name string, write func(io.Writer) error, size int64, sha256hex string) error {
 	file, err := s.esp.Create(name)
 	if err != nil {
 		return folder.Classify("create "+name, err)
 	}
-	err = copyUKI(file, uki, size, sha256hex)
+	err = fillUKI(file, write, size, sha256hex)
 	if err == nil {
 		err = folder.Classify("sync "+name, file.Sync())
 	}
@@ -86,14 +86,29 @@ func (s *Slots) writeUKI(name string, uki io.Reader, size int64, sha256hex strin
 	return s.readBack(name, size, sha256hex)
 }
 
-// copyUKI copies exactly size bytes with the digest. The error of a source keeps its kind.
-func copyUKI(file io.Writer, uki io.Reader, size int64, sha256hex string) error {
+// fillUKI has exactly size bytes with the digest written. The error of write keeps its kind.
+func fillUKI(file io.Writer, write func(io.Writer) error, size int64, sha256hex string) error {
 	sum := sha256.New()
-	n, err := io.Copy(io.MultiWriter(sum, file), io.LimitReader(uki, size+1))
-	if err != nil {
+	out := &limited{io.MultiWriter(sum, file), size}
+	if err := write(out); err != nil {
 		return folder.Classify("write boot entry", err)
 	}
-	return checkUKI("UKI", n, size, sum.Sum(nil), sha256hex)
+	return checkUKI("UKI", size-out.left, size, sum.Sum(nil), sha256hex)
+}
+
+// limited takes no more bytes than are left.
+type limited struct {
+	io.Writer
+	left int64
+}
+
+func (l *limited) Write(p []byte) (int, error) {
+	if int64(len(p)) > l.left {
+		return 0, fault.New(fault.Corrupt, "UKI has at least %d bytes more than it should", int64(len(p))-l.left)
+	}
+	n, err := l.Writer.Write(p)
+	l.left -= int64(n)
+	return n, err
 }
 
 // readBack compares what is on the disk: a boot loader verifies nothing where Secure Boot is off.
@@ -117,7 +132,7 @@ func checkUKI(what string, n, size int64, sum []byte, sha256hex string) error {
 		return fault.New(fault.Invalid, "sha256 %q is not hex", sha256hex)
 	}
 	if n != size {
-		return fault.New(fault.Corrupt, "%s has %d bytes or more, want %d", what, n, size)
+		return fault.New(fault.Corrupt, "%s has %d bytes, want %d", what, n, size)
 	}
 	if !bytes.Equal(sum, want) {
 		return fault.New(fault.Corrupt, "%s has digest %x, want %s", what, sum, sha256hex)

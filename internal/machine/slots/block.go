@@ -17,9 +17,9 @@ type Block struct {
 	sizeBytes int64
 }
 
-// OpenBlock opens a block device for reading and writing.
-func OpenBlock(path string) (*Block, error) {
-	file, err := os.OpenFile(path, os.O_RDWR, 0)
+// OpenBlock opens a block device with os.O_RDWR or os.O_RDONLY.
+func OpenBlock(path string, flag int) (*Block, error) {
+	file, err := os.OpenFile(path, flag, 0)
 	if err != nil {
 		return nil, folder.Classify("open disk", err)
 	}
@@ -61,12 +61,12 @@ func (sys System) OpenSystem(espPath, runningRootHash string) (*Slots, error) {
 	if err != nil {
 		return nil, err
 	}
-	disk, err := OpenBlock(sys.dev(name))
+	disk, err := OpenBlock(sys.dev(name), os.O_RDWR)
 	if err != nil {
 		esp.Close()
 		return nil, err
 	}
-	part := func(number int) (Device, error) { return OpenBlock(sys.dev(partitionName(name, number))) }
+	part := func(number, flag int) (Device, error) { return OpenBlock(sys.dev(partitionName(name, number)), flag) }
 	s, err := Open(disk, part, esp, runningRootHash)
 	if err != nil {
 		disk.Close()

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"conifer.dev/conifer/internal/fault"
+	"conifer.dev/conifer/internal/machine/folder"
 	"conifer.dev/conifer/internal/machine/slots"
 )
 
@@ -188,7 +189,7 @@ func TestAddEntryClearsWhatAnEarlierAttemptLeft(t *testing.T) {
 	s, files := ready(t, "conifer_1.1.0.efi", "conifer_1.2.0+1-2.efi", "conifer_1.2.0+2-1.efi=empty", ".conifer_1.2.0.tmp", ".conifer_1.3.0.tmp")
 	r := releases.Of("1.2.0")
 	for range 2 {
-		if err := s.AddEntry("1.2.0", bytes.NewReader(r.UKI), int64(len(r.UKI)), r.Artifacts[0].SHA256, 3); err != nil {
+		if err := s.AddEntry("1.2.0", from(bytes.NewReader(r.UKI)), int64(len(r.UKI)), r.Artifacts[0].SHA256, 3); err != nil {
 			t.Fatal(err)
 		}
 		if diff := cmp.Diff([]string{"conifer_1.1.0.efi", "conifer_1.2.0+3.efi"}, files()); diff != "" {
@@ -223,7 +224,7 @@ func TestAddEntryRefuses(t *testing.T) {
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			s, files := ready(t, "conifer_1.1.0.efi")
-			if err := s.AddEntry(c.version, c.uki, c.size, c.digest, c.tries); !fault.Is(err, c.kind) {
+			if err := s.AddEntry(c.version, from(c.uki), c.size, c.digest, c.tries); !fault.Is(err, c.kind) {
 				t.Errorf("got %v, want %v", err, c.kind)
 			}
 			if diff := cmp.Diff([]string{"conifer_1.1.0.efi"}, files()); diff != "" {
@@ -232,8 +233,16 @@ func TestAddEntryRefuses(t *testing.T) {
 		})
 	}
 	s, _ := ready(t, "conifer_1.0.0.efi", "conifer_1.1.0+2-1.efi")
-	if err := s.AddEntry("1.2.0", bytes.NewReader(r.UKI), n, digest, 3); !fault.Is(err, fault.Conflict) {
+	if err := s.AddEntry("1.2.0", from(bytes.NewReader(r.UKI)), n, digest, 3); !fault.Is(err, fault.Conflict) {
 		t.Errorf("on trial: %v", err)
+	}
+}
+
+// from gives what a reader gives.
+func from(r io.Reader) func(io.Writer) error {
+	return func(w io.Writer) error {
+		_, err := io.Copy(w, r)
+		return err
 	}
 }
 
@@ -252,7 +261,7 @@ func TestAddEntryReadsBack(t *testing.T) {
 	if err := s.Label("1.2.0", r.Tree.Root); err != nil {
 		t.Fatal(err)
 	}
-	err = s.AddEntry("1.2.0", bytes.NewReader(r.UKI), int64(len(r.UKI)), r.Artifacts[0].SHA256, 3)
+	err = s.AddEntry("1.2.0", from(bytes.NewReader(r.UKI)), int64(len(r.UKI)), r.Artifacts[0].SHA256, 3)
 	if !fault.Is(err, fault.Corrupt) || !strings.Contains(err.Error(), "read back") {
 		t.Errorf("got %v", err)
 	}
@@ -264,7 +273,7 @@ func TestAddEntryReadsBack(t *testing.T) {
 // liar gives back the content of temporary files with one bit changed.
 type liar struct{ slots.ESP }
 
-func (l *liar) Open(name string) (io.ReadCloser, error) {
+func (l *liar) Open(name string) (folder.Content, error) {
 	file, err := l.ESP.Open(name)
 	if err != nil || !strings.HasSuffix(name, ".tmp") {
 		return file, err
@@ -274,5 +283,9 @@ func (l *liar) Open(name string) (io.ReadCloser, error) {
 		return nil, errors.Join(err, errors.New("nothing to change"))
 	}
 	content[0] ^= 1
-	return io.NopCloser(bytes.NewReader(content)), err
+	return changed{bytes.NewReader(content)}, err
 }
+
+type changed struct{ *bytes.Reader }
+
+func (changed) Close() error { return nil }

@@ -13,6 +13,7 @@ package slots
 import (
 	"encoding/hex"
 	"io"
+	"os"
 	"strings"
 
 	"conifer.dev/conifer/internal/fault"
@@ -33,6 +34,9 @@ type Disk interface {
 	Device
 	SizeBytes() int64
 }
+
+// Opener opens a partition of the disk by its number, with os.O_RDWR or, what is only read, with os.O_RDONLY.
+type Opener func(number, flag int) (Device, error)
 
 // ESP is the folder EFI/Linux of the EFI system partition, see [OpenESP]. It is FAT: a cut during a rename may leave
 // the old name, the new one, both or neither.
@@ -62,7 +66,7 @@ type SlotInfo struct {
 // Slots is the machine's slots and boot entries.
 type Slots struct {
 	disk    Disk
-	part    func(number int) (Device, error)
+	part    Opener
 	esp     ESP
 	table   *gpt.Table
 	pairs   [2]pair
@@ -70,9 +74,8 @@ type Slots struct {
 	hash    [32]byte // root hash of the running release
 }
 
-// Open reads the partition table and finds the slot of the release that runs, by its root hash. The function
-// part opens a partition of the disk by its number.
-func Open(disk Disk, part func(number int) (Device, error), esp ESP, runningRootHash string) (*Slots, error) {
+// Open reads the partition table and finds the slot of the release that runs, by its root hash.
+func Open(disk Disk, part Opener, esp ESP, runningRootHash string) (*Slots, error) {
 	s := &Slots{disk: disk, part: part, esp: esp}
 	hash, err := ParseRootHash(runningRootHash)
 	if err != nil {
@@ -146,11 +149,15 @@ func (s *Slots) RunningVersion() string { return s.Info(s.running).Version }
 
 // OtherPartitions opens the two partitions of the slot that does not run, for writing.
 func (s *Slots) OtherPartitions() (root, verity Device, err error) {
-	info := s.Info(s.Other())
-	if root, err = s.openPartition(info.RootNumber, info.RootSizeBytes); err != nil {
+	return s.openSlot(s.Other(), os.O_RDWR)
+}
+
+func (s *Slots) openSlot(slot Slot, flag int) (root, verity Device, err error) {
+	info := s.Info(slot)
+	if root, err = s.openPartition(info.RootNumber, info.RootSizeBytes, flag); err != nil {
 		return nil, nil, err
 	}
-	if verity, err = s.openPartition(info.VerityNumber, info.VeritySizeBytes); err != nil {
+	if verity, err = s.openPartition(info.VerityNumber, info.VeritySizeBytes, flag); err != nil {
 		Close(root)
 		return nil, nil, err
 	}
@@ -158,8 +165,8 @@ func (s *Slots) OtherPartitions() (root, verity Device, err error) {
 }
 
 // openPartition refuses a device that is not the partition of the table: the kernel may have read another table.
-func (s *Slots) openPartition(number int, wantBytes int64) (Device, error) {
-	device, err := s.part(number)
+func (s *Slots) openPartition(number int, wantBytes int64, flag int) (Device, error) {
+	device, err := s.part(number, flag)
 	if err != nil {
 		return nil, folder.Classify("open partition", err)
 	}
@@ -172,7 +179,7 @@ func (s *Slots) openPartition(number int, wantBytes int64) (Device, error) {
 }
 
 // Close closes a device that can be closed.
-func Close(device Device) {
+func Close(device any) {
 	if c, ok := device.(io.Closer); ok {
 		c.Close()
 	}

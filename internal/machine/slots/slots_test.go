@@ -15,6 +15,7 @@ import (
 	"conifer.dev/conifer/internal/machine/slots"
 	"conifer.dev/conifer/internal/machine/slots/gpt"
 	"conifer.dev/conifer/internal/machine/slots/gpttest"
+	"conifer.dev/conifer/internal/machine/verity"
 )
 
 const (
@@ -268,7 +269,7 @@ func TestCheckRoomCountsWhatRetireRemoves(t *testing.T) {
 func TestOtherPartitionsMustBeThoseOfTheTable(t *testing.T) {
 	m, _ := running(t)
 	opened := []int{}
-	part := func(number int) (slots.Device, error) {
+	part := func(number, _ int) (slots.Device, error) {
 		opened = append(opened, number)
 		if number == 3 {
 			return &memory{make([]byte, 4096)}, nil
@@ -338,7 +339,7 @@ func addEntryForReal(t *testing.T, s *slots.Slots, dir string) {
 	if err := s.Label("1.2.0", r.Tree.Root); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.AddEntry("1.2.0", bytes.NewReader(r.UKI), int64(len(r.UKI)), r.Artifacts[0].SHA256, 3); err != nil {
+	if err := s.AddEntry("1.2.0", from(bytes.NewReader(r.UKI)), int64(len(r.UKI)), r.Artifacts[0].SHA256, 3); err != nil {
 		t.Fatal(err)
 	}
 	got, err := os.ReadFile(filepath.Join(dir, "conifer_1.2.0+3.efi"))
@@ -364,5 +365,42 @@ func link(t *testing.T, target, path string) {
 	}
 	if err := os.Symlink(target, path); err != nil {
 		t.Fatal(err)
+	}
+}
+
+func TestTheRunningReleaseIsReadOnly(t *testing.T) {
+	m, _ := running(t)
+	var flags []int
+	part := func(number, flag int) (slots.Device, error) {
+		flags = append(flags, flag)
+		return m.OpenPartition(number, flag)
+	}
+	s, err := slots.Open(m.Disk, part, m.ESP, releases.Of("1.1.0").Release.Root.Hash)
+	if err != nil {
+		t.Fatal(err)
+	}
+	root, tree, err := s.RunningPartitions()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := releases.Of("1.1.0")
+	if err := verity.Verify(root, tree, r.Tree.Root); err != nil {
+		t.Error(err)
+	}
+	if diff := cmp.Diff([]int{os.O_RDONLY, os.O_RDONLY}, flags); diff != "" {
+		t.Error(diff)
+	}
+	uki, size, err := s.RunningUKI()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer uki.Close()
+	content := make([]byte, size)
+	if _, err := uki.ReadAt(content, 0); err != nil || !bytes.Equal(content, r.UKI) {
+		t.Errorf("%d bytes that differ, %v", size, err)
+	}
+	m.ESP.Drop("conifer_1.1.0.efi")
+	if _, _, err := s.RunningUKI(); !fault.Is(err, fault.NotFound) {
+		t.Errorf("without an entry: %v", err)
 	}
 }

@@ -12,7 +12,7 @@ func (t *turn) planCheck() {
 		return
 	}
 	t.s.Live.Check.Busy = true
-	t.do(Check{Manual: t.s.Live.Manual})
+	t.do(Check{Manual: t.s.Live.Manual, Deltas: t.s.takesDeltas()})
 	t.s.Live.Manual = false
 }
 
@@ -53,7 +53,7 @@ func (e CheckAnswered) apply(t *turn) {
 	case t.s.Phase == Installed && e.Offer.Version == t.s.Target.Version:
 	default:
 		t.s.Live.Check.Busy = true
-		t.do(Verify{Offer: *e.Offer, Newest: t.s.Newest})
+		t.do(Verify{Offer: t.s.inFull(*e.Offer), Newest: t.s.Newest})
 	}
 }
 
@@ -79,8 +79,8 @@ func (e Verified) apply(t *turn) {
 	}
 	t.s.Target = e.Target
 	t.s.Previous = t.s.Live.Running.Version
-	t.s.BootID, t.s.Baseline, t.s.Told = "", nil, 0
-	t.report(Report{Type: eventDownload, Result: resultSuccess, Version: e.Target.Version})
+	t.s.BootID, t.s.Baseline, t.s.Told, t.s.Begun = "", nil, 0, 0
+	t.report(Report{Type: eventDownload, Result: resultSuccess, Version: e.Target.Version, Delta: e.Target.Delta != ""})
 	t.enter(Installing)
 }
 

@@ -65,6 +65,8 @@ func (s State) wrong() string {
 		{len(s.Reports) <= maxReports, "there are too many reports"},
 		{len(s.Failed) <= maxFailed, "there are too many failed releases"},
 		{len(s.Baseline) <= maxUnits, "the baseline has too many units"},
+		{len(s.NoDelta) <= maxNoDelta, "there are too many versions without a delta"},
+		{s.Begun >= 0, "begun is negative"},
 		{s.Lost.Times >= 0, "lost is negative"},
 		{s.Told >= 0, "told is negative"},
 		{s.numbered(), "reports are not in order"},

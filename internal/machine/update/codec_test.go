@@ -16,8 +16,8 @@ func fullState() State {
 	at := time.Unix(1_700_000_000, 0).UTC()
 	return State{
 		Format: Format, Phase: Rebooting, Previous: "1.0.0", BootID: "a", Baseline: []string{"x.service"}, Reason: "r",
-		Target: Target{Release: named("1.1.0"), Codebase: "http://h/"}, Newest: "1.0.0", Lock: LockHeld,
-		Failed: map[string]Failure{"0.9.0": {"bad", at}}, Lost: Loss{"1.1.0", 1}, Reported: 7,
+		Target: Target{Release: named("1.1.0"), Codebase: "http://h/", Mirrors: []string{"http://i/"}, Delta: "from-1.0.0.payload"}, Newest: "1.0.0", Lock: LockHeld,
+		Failed: map[string]Failure{"0.9.0": {"bad", at}}, NoDelta: []string{"1.1.0"}, Begun: 2, Lost: Loss{"1.1.0", 1}, Reported: 7,
 		Reports: []Report{{Number: 7, Type: 3, Result: 1, Version: "1.1.0", Running: "1.0.0"}},
 		Problem: &Problem{Version: "1.1.0", Kind: "corrupt", Why: "w", At: at, Told: true},
 	}

@@ -20,6 +20,8 @@ func (s State) Describe() string {
 	for _, version := range sortedKeys(s.Failed) {
 		fact(true, "failed: %s: %s", version, s.Failed[version].Why)
 	}
+	fact(len(s.NoDelta) > 0, "delta failed: %s", strings.Join(s.NoDelta, ", "))
+	fact(s.Begun > 0, "begun again: %d times", s.Begun)
 	fact(s.Live.Declined != "", "offered, but failed here before: %s", s.Live.Declined)
 	fact(s.Lost.Times > 0, "boot entry of %s lost %d times", s.Lost.Version, s.Lost.Times)
 	fact(s.Told > 0, "boot loader told to start %s: %d times", s.Target.Version, s.Told)
@@ -64,6 +66,9 @@ func (r Report) String() string {
 	text := fmt.Sprintf("%d/%d %s", r.Type, r.Result, r.Version)
 	if r.Code != 0 {
 		text += fmt.Sprintf(" code %d", r.Code)
+	}
+	if r.Delta {
+		text += " by a delta"
 	}
 	return text + prefixed(" after ", r.Previous)
 }

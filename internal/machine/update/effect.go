@@ -11,14 +11,14 @@ type (
 	Save struct{}
 	// Mark makes the trial marker, which names the version, or removes it for an empty one; durably.
 	Mark struct{ Version string }
-	// Check asks the service for an offer.
-	Check struct{ Manual bool }
+	// Check asks the service for an offer. Deltas says that the machine would take one by a delta.
+	Check struct{ Manual, Deltas bool }
 	// Verify fetches the signed metadata for an offer and checks it.
 	Verify struct {
 		Offer  Offer
 		Newest string
 	}
-	// Install writes the target into the other slot and makes its boot entry.
+	// Install writes the target into the other slot, from its delta if there is one, and makes its boot entry.
 	Install struct{ Target Target }
 	// Retire removes the boot entry of the other slot.
 	Retire struct{}

@@ -33,8 +33,9 @@ func (e Entry) tried() bool { return e.Counted && (e.Left == 0 || e.Done > 0) }
 
 // Offer is what the service answered; the machine trusts none of it.
 type Offer struct {
-	Version  string
-	Codebase string
+	Version   string
+	Codebases []string // URLs of folders that hold the release
+	Payload   string   // the name of the file that is offered; "" for the full payload
 }
 
 // The events.
@@ -74,8 +75,11 @@ type (
 
 	// InstallDone answers Install.
 	InstallDone struct{}
-	// InstallFailed answers Install; what was written stays for the next attempt.
-	InstallFailed struct{ Fault }
+	// InstallFailed answers Install; what was written stays for the next attempt. Delta says that it was from a delta.
+	InstallFailed struct {
+		Fault
+		Delta bool
+	}
 	// RetireDone answers Retire.
 	RetireDone struct{}
 	// RetireFailed answers Retire.

@@ -11,7 +11,7 @@ func (InstallDone) apply(t *turn) {
 	}
 	t.s.Problem = nil
 	version := t.s.Target.Version
-	t.report(Report{Type: eventDownloaded, Result: resultSuccess, Version: version})
+	t.report(Report{Type: eventDownloaded, Result: resultSuccess, Version: version, Delta: t.s.Target.Delta != ""})
 	t.report(Report{Type: eventUpdate, Result: resultSuccess, Version: version})
 	t.enter(Installed)
 	t.s.Live.Check.Due = 0 // is it still wanted?
@@ -21,6 +21,10 @@ func (InstallDone) apply(t *turn) {
 // release is not held to have failed: a lying mirror must not be able to ban a release from a machine.
 func (e InstallFailed) apply(t *turn) {
 	if t.s.Phase != Installing {
+		return
+	}
+	if e.Delta && blamesDelta(e.Kind) {
+		t.noDelta(e.Fault)
 		return
 	}
 	failures := t.s.Live.Job.Failures

@@ -15,6 +15,7 @@ type Report struct {
 	Version  string `json:"version"`            // what the report is about
 	Previous string `json:"previous,omitempty"` // what ran before, when Version runs now
 	Running  string `json:"running"`            // what ran when this happened
+	Delta    bool   `json:"delta,omitempty"`    // what is downloaded is a delta
 }
 
 // The event types and results of Omaha v3 that are used, and update_engine's code for a rollback.
@@ -25,6 +26,7 @@ const (
 	resultError     = 0
 	resultSuccess   = 1
 	resultReboot    = 2
+	resultCanceled  = 4 // of a download: a delta was given up
 	codeRolledBack  = 44
 )
 

@@ -87,8 +87,11 @@ func show(e Effect) string {
 	case Mark:
 		return name + " " + strconv.Quote(e.Version)
 	case Verify:
-		return fmt.Sprintf("%s %s newest=%s", name, e.Offer.Version, e.Newest)
+		return strings.TrimSuffix(fmt.Sprintf("%s %s newest=%s offered=%s", name, e.Offer.Version, e.Newest, e.Offer.Payload), " offered=")
 	case Install:
+		if e.Target.Delta != "" {
+			return name + " " + e.Target.Version + " by " + e.Target.Delta
+		}
 		return name + " " + e.Target.Version
 	case Commit:
 		return name + " " + e.Version
@@ -98,7 +101,10 @@ func show(e Effect) string {
 		return fmt.Sprintf("%s %v", name, e.Baseline)
 	case Check:
 		if e.Manual {
-			return name + " manual"
+			name += " manual"
+		}
+		if !e.Deltas {
+			name += " in full"
 		}
 	case Send:
 		return fmt.Sprintf("%s %d", name, len(e.Reports))
@@ -119,7 +125,7 @@ func (s *script) arg(d *datadriven.TestData, key string) string {
 // event makes the event that a line of a script names.
 func (s *script) event(d *datadriven.TestData) Event {
 	problem := Fault{fault.Unavailable, "no answer"}
-	for _, kind := range []fault.Kind{fault.Corrupt, fault.NotFound, fault.Conflict, fault.Exhausted, fault.Untrusted} {
+	for _, kind := range []fault.Kind{fault.Corrupt, fault.NotFound, fault.Conflict, fault.Exhausted, fault.Untrusted, fault.Unsupported} {
 		if d.HasArg(strings.ReplaceAll(kind.String(), " ", "-")) {
 			problem = Fault{kind, kind.String() + " things"}
 		}
@@ -132,15 +138,17 @@ func (s *script) event(d *datadriven.TestData) Event {
 		if version == "" {
 			return CheckAnswered{}
 		}
-		return CheckAnswered{Offer: &Offer{Version: version}}
+		return CheckAnswered{Offer: &Offer{Version: version, Payload: s.arg(d, "payload")}}
 	case "verified":
-		v := Verified{Target: Target{Release: named(version)}, DowngradeAllowed: d.HasArg("downgrade")}
+		v := Verified{Target: Target{Release: named(version), Delta: s.arg(d, "delta")}, DowngradeAllowed: d.HasArg("downgrade")}
 		if d.HasArg("unsteerable") {
 			v.Unsteerable = "there are no EFI variables"
 		}
 		return v
 	case "refused":
 		return Refused{version, problem}
+	case "install-failed":
+		return InstallFailed{problem, d.HasArg("delta")}
 	case "retry":
 		return RetryRelease{version}
 	case "lock-denied":
@@ -164,7 +172,7 @@ func (s *script) event(d *datadriven.TestData) Event {
 func simple(name string, f Fault) Event {
 	return map[string]Event{
 		"check-now": CheckNow{}, "check-failed": CheckFailed{f}, "install-done": InstallDone{},
-		"install-failed": InstallFailed{f}, "retire-done": RetireDone{}, "retire-failed": RetireFailed{f},
+		"retire-done": RetireDone{}, "retire-failed": RetireFailed{f},
 		"lock-granted": LockGranted{}, "lock-released": LockReleased{}, "lock-unreachable": LockUnreachable{f},
 		"reboot-failed": RebootFailed{f}, "steer-failed": SteerFailed{f}, "healthy": Healthy{}, "commit-done": CommitDone{},
 		"commit-failed": CommitFailed{f}, "entry-removed": EntryRemoved{}, "remove-failed": RemoveFailed{f},

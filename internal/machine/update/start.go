@@ -88,7 +88,9 @@ func (t *turn) startedElsewhere(e Started) {
 	case Installing:
 		if t.over(entry) {
 			t.rolledBack(untaken(entry))
+			return
 		}
+		t.begun()
 	case Installed:
 		t.startedBefore(entry, there)
 	case Rebooting:

@@ -40,7 +40,7 @@ func (t *turn) enter(p Phase) {
 		if t.s.Live.Unheard {
 			t.s.Live.Check.Due, t.s.Live.Unheard = t.Elapsed, false
 		}
-		t.s.Target, t.s.Previous, t.s.BootID, t.s.Baseline, t.s.Reason, t.s.Told = Target{}, "", "", nil, "", 0
+		t.s.Target, t.s.Previous, t.s.BootID, t.s.Baseline, t.s.Reason, t.s.Told, t.s.Begun = Target{}, "", "", nil, "", 0, 0
 	}
 }
 

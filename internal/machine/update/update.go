@@ -53,8 +53,13 @@ type Release struct {
 // Target is the release that an update goes to.
 type Target struct {
 	Release
-	Codebase string `json:"codebase,omitempty"` // URL of the folder that holds it
+	Codebase string   `json:"codebase,omitempty"` // URL of the folder that holds it
+	Mirrors  []string `json:"mirrors,omitempty"`  // further ones
+	Delta    string   `json:"delta,omitempty"`    // name of the delta that it is taken by, or "" for the full payload
 }
+
+// Codebases are the URLs of all folders that hold it, the first one first.
+func (t Target) Codebases() []string { return append([]string{t.Codebase}, t.Mirrors...) }
 
 // Failure says why a release is not tried again.
 type Failure struct {
@@ -88,6 +93,8 @@ type State struct {
 	Reason   string             `json:"reason,omitempty"`   // why the target is left
 	Newest   string             `json:"newest,omitempty"`   // newest version ever committed here
 	Failed   map[string]Failure `json:"failed,omitempty"`   // by version
+	NoDelta  []string           `json:"no_delta,omitempty"` // versions to which a delta has failed here, ascending
+	Begun    int                `json:"begun,omitempty"`    // how often a process found the delta to the target under way
 	Lost     Loss               `json:"lost,omitzero"`
 	Told     int                `json:"told,omitempty"` // how often the boot loader was told to start the target, an older release
 	Lock     Lock               `json:"lock"`
@@ -154,5 +161,6 @@ func (s State) clone() State {
 	s.Failed = maps.Clone(s.Failed)
 	s.Baseline = slices.Clone(s.Baseline)
 	s.Reports = slices.Clone(s.Reports)
+	s.NoDelta = slices.Clone(s.NoDelta)
 	return s
 }

@@ -41,6 +41,7 @@ type world struct {
 	locked  bool   // the lock server's view
 	offer   string // what the service offers; "" is nothing
 	failed  map[string]bool
+	noDelta map[string]bool // to which a delta has failed
 	fair    bool
 
 	downgrades bool   // the signatures allow every downgrade
@@ -52,7 +53,7 @@ func newWorld(t *rapid.T) *world {
 	w := &world{
 		t: t, state: New(), slots: [2]string{"1.0.0", ""}, entries: map[string]Entry{"1.0.0": {}},
 		policy: Policy{PollInterval: time.Hour, PollJitter: time.Minute, Lock: rapid.Bool().Draw(t, "lock")},
-		failed: map[string]bool{}, offer: rapid.SampledFrom(offers).Draw(t, "first offer"),
+		failed: map[string]bool{}, noDelta: map[string]bool{}, offer: rapid.SampledFrom(offers).Draw(t, "first offer"),
 		downgrades: rapid.Bool().Draw(t, "downgrades"),
 	}
 	w.disk = w.state.Encode()
@@ -154,6 +155,9 @@ func (w *world) step(e Event) {
 		}
 		w.failed[version] = true
 	}
+	for _, version := range w.state.NoDelta {
+		w.noDelta[version] = true
+	}
 	w.checkReports()
 }
 
@@ -190,6 +194,9 @@ func (w *world) checkInstall(e Install) {
 	if e.Target.Version == w.running() {
 		w.t.Fatal("the running release is installed over itself")
 	}
+	if e.Target.Delta != "" && w.noDelta[e.Target.Version] {
+		w.t.Fatalf("the delta to %s failed, and is taken again", e.Target.Version)
+	}
 	if saved, _ := Decode(w.disk); saved.Phase != Installing {
 		w.t.Fatalf("install while the saved state is %s", saved.Phase)
 	}
@@ -219,9 +226,9 @@ func (w *world) answer(effect Effect, succeed bool) Event {
 		if !succeed {
 			return Refused{effect.Offer.Version, f}
 		}
-		return Verified{Target: Target{Release: named(effect.Offer.Version)}, DowngradeAllowed: w.downgrades}
+		return Verified{Target: Target{Release: named(effect.Offer.Version), Delta: effect.Offer.Payload}, DowngradeAllowed: w.downgrades}
 	case Install:
-		return w.install(effect.Target.Version, succeed, f)
+		return w.install(effect.Target, succeed, f)
 	case AskLock, ReleaseLock:
 		return w.answerLock(effect, succeed, f)
 	case TakeBaseline:
@@ -242,7 +249,7 @@ func (w *world) answerCheck(succeed bool, f Fault) Event {
 	case w.offer == "":
 		return CheckAnswered{}
 	}
-	return CheckAnswered{Offer: &Offer{Version: w.offer}}
+	return CheckAnswered{Offer: &Offer{Version: w.offer, Payload: rapid.SampledFrom([]string{"", "from.payload"}).Draw(w.t, "payload")}}
 }
 
 func (w *world) answerLock(effect Effect, succeed bool, f Fault) Event {
@@ -307,16 +314,19 @@ func (w *world) retire() bool {
 
 var conflict = Fault{fault.Conflict, "nothing else would boot"}
 
-func (w *world) install(version string, succeed bool, f Fault) Event {
+func (w *world) install(to Target, succeed bool, f Fault) Event {
 	if !w.retire() {
-		return InstallFailed{conflict}
+		return InstallFailed{conflict, to.Delta != ""}
 	}
 	w.slots[1-w.slot] = ""
-	if !succeed {
-		return InstallFailed{f}
+	if to.Delta != "" && (!succeed || rapid.Bool().Draw(w.t, "delta is wrong")) {
+		return InstallFailed{Fault{fault.Corrupt, "delta does not apply"}, true}
 	}
-	w.slots[1-w.slot] = version
-	w.entries[version] = Entry{Counted: true, Left: 3}
+	if !succeed {
+		return InstallFailed{f, false}
+	}
+	w.slots[1-w.slot] = to.Version
+	w.entries[to.Version] = Entry{Counted: true, Left: 3}
 	return InstallDone{}
 }
 
