@@ -1,7 +1,6 @@
 package delta
 
 import (
-	"fmt"
 	"io"
 
 	"conifer.dev/conifer/internal/fault"
@@ -66,7 +65,7 @@ func (w *walk) run(plan *Plan) error {
 			return fault.New(fault.Corrupt, "delta is for %d bytes, want %d", got, want)
 		}
 	}
-	w.residue = newResidue(w.c)
+	w.residue = &residue{c: w.c}
 	w.buffers = [2][]byte{make([]byte, bufferSizeBytes), make([]byte, bufferSizeBytes)}
 	plans := newPlanCoder(w.c, plan.OldSizeBytes)
 	for i := 0; w.pos < plan.SizeBytes; i++ {
@@ -74,12 +73,10 @@ func (w *walk) run(plan *Plan) error {
 		if !w.c.Reading() {
 			told = &plan.Regions[i]
 		}
-		before := w.c.SizeBytes()
 		region, err := plans.region(told, plan.SizeBytes-w.pos)
 		if err != nil {
 			return err
 		}
-		Tally[0] += w.c.SizeBytes() - before
 		if err := w.region(region); err != nil {
 			return err
 		}
@@ -110,14 +107,6 @@ func (w *walk) region(r *Region) error {
 	return nil
 }
 
-// Cost is told.
-var Cost func(at, n int64, fresh bool, size int)
-
-// Tally is bytes.
-var Tally [4]int
-
-func Stats() string { return fmt.Sprint("plan ", Tally[0], " copied ", Tally[1], " fresh ", Tally[2]) }
-
 // part is n bytes of a piece, done bytes after its beginning.
 func (w *walk) part(r *Region, s *scene, from, done, n int64) error {
 	old, now := w.buffers[0][:n], w.buffers[1][:n]
@@ -131,22 +120,16 @@ func (w *walk) part(r *Region, s *scene, from, done, n int64) error {
 			return err
 		}
 	}
-	before := w.c.SizeBytes()
 	switch {
 	case r.Exact:
 		copy(now, old)
 	case from == New:
 		w.residue.fresh(now)
-		Tally[2] += w.c.SizeBytes() - before
 	default:
 		w.residue.copied(s, old, now, from+done, w.pos)
-		Tally[1] += w.c.SizeBytes() - before
 	}
 	if w.c.Overrun() {
 		return w.c.Err()
-	}
-	if Cost != nil {
-		Cost(w.pos, n, from == New, w.c.SizeBytes()-before)
 	}
 	w.pos += n
 	if w.out == nil {

@@ -84,7 +84,6 @@ type byteModel struct {
 	history uint64 // the last eight bytes of the output
 	orders  [5][]entropy.Prob
 	mix     *entropy.Mixer
-	offs    []entropy.Prob
 }
 
 const byteInputs = 5
@@ -94,7 +93,6 @@ func (m *byteModel) init() {
 		m.orders[i] = entropy.Evens(1 << orderBits)
 	}
 	m.mix = entropy.NewMixer(byteInputs, 4096, 8)
-	m.offs = entropy.Evens(1 << 16)
 }
 
 func (m *byteModel) saw(b byte) { m.history = m.history<<8 | uint64(b) }
@@ -128,7 +126,7 @@ func (m *byteModel) changed(c *entropy.Coder, b, old, before byte) byte {
 }
 
 // near codes a byte of a number that is near another; whole tells whether the higher bytes were equal.
-func (m *byteModel) near(c *entropy.Coder, b, like, old byte, place uint8, whole *byte) byte {
+func (m *byteModel) near(c *entropy.Coder, b, like byte, place uint8, whole *byte) byte {
 	kind := 2 + uint32(place)*2 + uint32(*whole)
 	node := m.history
 	b = m.code(c, b, uint32(like), kind)

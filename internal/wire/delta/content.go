@@ -124,11 +124,3 @@ func (c *content) flat() []byte {
 	*c = content{}
 	return b
 }
-
-// memoryBytes is what the pages take.
-func (c *content) memoryBytes() (sum int) {
-	for _, p := range c.pages {
-		sum += len(p)
-	}
-	return sum
-}

@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"testing"
 
+	"github.com/klauspost/compress/zstd"
 	"pgregory.net/rapid"
+
+	"conifer.dev/conifer/internal/wire/gzframe"
 )
 
 // Whatever the plan and the bytes, the output comes back bit for bit.
@@ -97,6 +100,68 @@ func FuzzApply(f *testing.F) {
 		err := Apply(&got, bytes.NewReader(old), int64(len(old)), data, int64(len(now)))
 		if err == nil && got.Len() != len(now) {
 			t.Errorf("%d bytes were written, want %d", got.Len(), len(now))
+		}
+	})
+}
+
+// compressed makes frames of both kinds.
+func compressed(t interface{ Fatal(...any) }, kind FrameKind, plain []byte) ([]byte, gzframe.Header) {
+	var b bytes.Buffer
+	h := gzframe.Header{Level: 9}
+	if kind == Gzip {
+		if err := gzframe.Compress(&b, bytes.NewReader(plain), h); err != nil {
+			t.Fatal(err)
+		}
+		return b.Bytes(), h
+	}
+	z, err := zstd.NewWriter(&b, zstd.WithEncoderConcurrency(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := z.Write(plain); err != nil {
+		t.Fatal(err)
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes(), gzframe.Header{}
+}
+
+// What is compressed in a file comes out again as it was, and costs about what its content does.
+func TestFrames(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		kind := FrameKind(rapid.IntRange(0, 1).Draw(t, "kind"))
+		words := rapid.SliceOfN(rapid.SliceOfN(rapid.Byte(), 1, 12), 2, 30).Draw(t, "words")
+		var plain []byte
+		for _, i := range rapid.SliceOfN(rapid.IntRange(0, len(words)-1), 50, 4000).Draw(t, "text") {
+			plain = append(plain, words[i]...)
+		}
+		now := bytes.Clone(plain)
+		for _, at := range rapid.SliceOfN(rapid.IntRange(0, len(now)-1), 0, 8).Draw(t, "changes") {
+			now[at]++
+		}
+		before, _ := compressed(t, kind, plain)
+		after, header := compressed(t, kind, now)
+		if kind == Zstd {
+			if size, content, ok := Restorable(after); !ok || size != int64(len(after)) || !bytes.Equal(content, now) {
+				t.Skip("a frame of another encoder need not be restorable")
+			}
+		}
+		old := append([]byte("before it"), before...)
+		frame := &Frame{Kind: kind, OldAt: 9, OldSizeBytes: int64(len(before)), Gzip: header, Content: Region{
+			SizeBytes: int64(len(now)), Pieces: []Piece{{0, int64(len(now))}},
+		}}
+		plan := &Plan{OldSizeBytes: int64(len(old)), SizeBytes: int64(len(after)), Regions: []Region{{SizeBytes: int64(len(after)), Frame: frame}}}
+		data, err := Write(plan, bytes.NewReader(old), bytes.NewReader(after))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got bytes.Buffer
+		if err := Apply(&got, bytes.NewReader(old), plan.OldSizeBytes, data, plan.SizeBytes); err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(got.Bytes(), after) {
+			t.Fatal("the frame is not what it was")
 		}
 	})
 }

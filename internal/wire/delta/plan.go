@@ -41,7 +41,7 @@ const New = -1
 
 // The limits of a plan. They bound what a reader takes memory for before it writes a byte.
 const (
-	maxPieces    = 1 << 19 // of a region
+	maxPieces    = 1 << 18 // of a region
 	maxSizeBytes = 1 << 40 // of the old image
 )
 

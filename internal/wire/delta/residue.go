@@ -10,21 +10,26 @@ import (
 // candidates, or a run of bytes that are as the old ones. Where the tokens lie follows from the old bytes alone.
 type residue struct {
 	c     *entropy.Coder
+	ready bool
 	words wordModel
 	runs  runModel
 	bytes byteModel
 }
 
-func newResidue(c *entropy.Coder) *residue {
-	r := &residue{c: c}
+// prepare takes the memory of the models, which many deltas do not need.
+func (r *residue) prepare() {
+	if r.ready {
+		return
+	}
+	r.ready = true
 	r.words.init()
 	r.runs.init()
 	r.bytes.init()
-	return r
 }
 
-// piece codes the bytes of a copy: old is what is copied, now what comes of it, both with what surrounds them.
+// copied codes the bytes of a copy: old is what is copied, now what comes of it, both with what surrounds them.
 func (r *residue) copied(s *scene, old, now []byte, oldAt, nowAt int64) {
+	r.prepare()
 	r.words.begin()
 	for i := 0; i < len(now); {
 		n := len(now) - i
@@ -41,6 +46,7 @@ func (r *residue) copied(s *scene, old, now []byte, oldAt, nowAt int64) {
 
 // fresh codes bytes that nothing old is like.
 func (r *residue) fresh(now []byte) {
+	r.prepare()
 	for i := range now {
 		now[i] = r.bytes.code(r.c, now[i], 0, 0)
 	}
@@ -53,9 +59,6 @@ func (r *residue) word(s *scene, old, now []byte, i int, oldAt, nowAt int64) {
 	actual := binary.LittleEndian.Uint32(now[i:])
 	m.guess(s, v, oldAt+int64(i), nowAt+int64(i))
 	got, ok := m.choose(r.c, actual)
-	if Debug != nil && !s.inCode && (!ok || got != m.top) {
-		Debug(nowAt+int64(i), v, actual, m.top, m.topIs, m.valid, ok)
-	}
 	if !ok {
 		var b [4]byte
 		binary.LittleEndian.PutUint32(b[:], actual)
@@ -63,7 +66,7 @@ func (r *residue) word(s *scene, old, now []byte, i int, oldAt, nowAt int64) {
 		binary.LittleEndian.PutUint32(top[:], m.top)
 		whole := byte(1)
 		for k := 3; k >= 0; k-- {
-			b[k] = r.bytes.near(r.c, b[k], top[k], old[i+k], uint8(k), &whole)
+			b[k] = r.bytes.near(r.c, b[k], top[k], uint8(k), &whole)
 		}
 		got = binary.LittleEndian.Uint32(b[:])
 	}
@@ -95,18 +98,11 @@ func (r *residue) run(old, now []byte, i, n int) {
 			now[k] = old[k]
 			r.bytes.saw(now[k])
 		} else {
-			before, after := byte(0), byte(0)
+			before := byte(0)
 			if k > 0 {
 				before = now[k-1]
 			}
-			if k+1 < len(old) {
-				after = old[k+1]
-			}
-			_ = after
 			now[k] = r.bytes.changed(r.c, now[k], old[k], before)
 		}
 	}
 }
-
-// Debug is told.
-var Debug func(at int64, v, actual, top uint32, topIs int, valid uint32, ok bool)

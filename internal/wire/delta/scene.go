@@ -50,7 +50,9 @@ func newScene(r *Region, nowAt int64) *scene {
 			s.lowest, s.highest = min(s.lowest, sp.Address), max(s.highest, sp.Address+uint32(sp.SizeBytes))
 		}
 	}
-	s.moved = newMoves(r.Pieces, s.oldAt)
+	if r.isProgram() {
+		s.moved = newMoves(r.Pieces, s.oldAt)
+	}
 	return s
 }
 
