@@ -85,6 +85,7 @@ func loadOnly(ctx context.Context, args []string) error {
 	f.IntVar(&plan.Machines, "machines", 100_000, "machines")
 	f.IntVar(&plan.Offset, "offset", 0, "number of the first machine")
 	f.IntVar(&plan.Connections, "connections", 64, "kept-alive connections")
+	f.BoolVar(&plan.Fresh, "fresh", false, "a connection for each request")
 	f.Float64Var(&plan.EventShare, "events", .05, "poll: part of the requests that are events")
 	f.Float64Var(&plan.Rate, "rate", 0, "requests per second whatever the answers are like; 0 is one after the other")
 	f.DurationVar(&plan.Duration, "duration", 20*time.Second, "measured time")
