@@ -89,10 +89,15 @@ func (c *Connections) admit(tcp *net.TCPConn, now time.Time) {
 	c.letIn(now)
 }
 
-// letIn takes those that wait into service while there is room.
+// letIn takes those that wait into service while there is room. While the processors are not behind there is nothing better to do than to
+// answer those that waited for something else.
 func (c *Connections) letIn(now time.Time) {
+	most := patience
+	if !c.pace.behind.Load() {
+		most = answering
+	}
 	for c.serving.Load() < c.pace.limit.Load() {
-		one := c.line.next(now)
+		one := c.line.next(now, most)
 		if one == nil {
 			return
 		}
@@ -204,11 +209,12 @@ func behind(ctx context.Context) (*connection, bool) {
 	return one, ok
 }
 
-// Left is the time in which an answer to the request of the context has to be ready to be of use; 0 when it was read too late for that.
+// Left is the time in which an answer to the request of the context has to be ready; 0 when it was read too late for that. Only while
+// the processors are behind there is little: a late answer is better than none when nobody else waits for the time that it takes.
 func Left(ctx context.Context) time.Duration {
 	one, ok := behind(ctx)
 	switch {
-	case !ok:
+	case !ok || !one.place.pace.behind.Load():
 		return answering
 	case one.isLate():
 		return 0
@@ -216,7 +222,9 @@ func Left(ctx context.Context) time.Duration {
 	return worth - time.Duration(one.waited.Load())
 }
 
-func (c *connection) isLate() bool { return c.waited.Load() > int64(late) }
+func (c *connection) isLate() bool {
+	return c.waited.Load() > int64(late) && c.place.pace.behind.Load()
+}
 
 // Leaving reports whether the connection of the context is to end with the answer, for the sake of others: there are too many
 // in service, or others wait and it has had its turn, or its request came too late.

@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	// patience is how long one may have waited and still be let in: it has to be read before it is late.
+	// patience is how long one may have waited and still be let in while the processors are behind: it has to be read before it is late.
 	patience = late - soon
 	// overdue is when one that was not let in is turned away: not at once, because who does not back off would be here again at once.
 	overdue = 2 * time.Second
@@ -35,8 +35,8 @@ func (l *line) join(one *connection) {
 	l.length.Store(int64(len(l.waiting)))
 }
 
-// next is who is let in, nil when all have waited for too long.
-func (l *line) next(now time.Time) *connection {
+// next is who is let in, nil when all have waited for longer than patience.
+func (l *line) next(now time.Time, patience time.Duration) *connection {
 	last := len(l.waiting) - 1
 	if last < 0 || now.Sub(l.waiting[last].came) > patience {
 		return nil

@@ -26,6 +26,7 @@ func newCrowd(t *testing.T) *crowd {
 	t.Cleanup(func() { l.Close() })
 	c := NewConnections(8)
 	c.pace.limit.Store(1)
+	c.pace.behind.Store(true)
 	return &crowd{Connections: c, l: l}
 }
 
@@ -90,6 +91,20 @@ func TestTheLastToComeIsLetInFirst(t *testing.T) {
 	}
 	if c.Open() != 2 || c.line.length.Load() != 2 {
 		t.Errorf("%d are open and %d wait", c.Open(), c.line.length.Load())
+	}
+}
+
+// Who waited for something else than the processors is let in however late it is.
+func TestWhoWaitsIsLetInWhenThereIsTime(t *testing.T) {
+	c, now := newCrowd(t), time.Now()
+	for range 3 {
+		c.join(t, request, now)
+	}
+	c.pace.limit.Store(c.pace.max)
+	c.pace.looked = now.Add(2 * patience)
+	c.look(now.Add(2*patience + lookEvery))
+	if n := c.serving.Load(); n != 3 {
+		t.Errorf("%d are in service", n)
 	}
 }
 
@@ -158,6 +173,11 @@ func TestWhatIsLeftOfTheTime(t *testing.T) {
 		if got := Left(ctx); got != want || Leaving(ctx) != (want == 0) {
 			t.Errorf("after %v %v are left, want %v; leaving is %v", waited, got, want, Leaving(ctx))
 		}
+	}
+	c.pace.behind.Store(false)
+	one.waited.Store(int64(time.Hour))
+	if got := Left(ctx); got != answering || Leaving(ctx) {
+		t.Errorf("%v are left while there is time for everybody; leaving is %v", got, Leaving(ctx))
 	}
 }
 

@@ -20,6 +20,7 @@ const (
 // been: so the bound follows how long requests wait until they are read, which is all that tells of a queue in front of the processors.
 type pace struct {
 	limit    atomic.Int64
+	behind   atomic.Bool  // there is more to do than there is time for
 	requests atomic.Int64 // since the last look
 	waited   atomic.Int64 // by all of them, in nanoseconds
 	max      int64
@@ -27,7 +28,7 @@ type pace struct {
 }
 
 func newPace(max int) *pace {
-	p := &pace{max: int64(max)}
+	p := &pace{max: int64(max), looked: time.Now()}
 	p.limit.Store(min(first, p.max))
 	return p
 }
@@ -57,6 +58,7 @@ func (p *pace) adjust(now time.Time, serving int64, crowded bool) (requests int6
 		limit += limit/2 + 1
 	}
 	limit = min(limit, p.max)
+	p.behind.Store(mean > soon/2 || crowded && limit < p.max)
 	grown = limit > p.limit.Swap(limit)
 	return requests, grown
 }

@@ -21,19 +21,20 @@ func TestThePaceFollowsHowLongRequestsWait(t *testing.T) {
 		limit  int64
 		look   look
 		want   int64
-		answer bool
+		grown  bool
+		behind bool
 	}{
-		{"nobody asks", 512, look{quiet, 0, 0, 0, false}, 512, false},
-		{"nobody waits to be let in", 512, look{quiet, 3000, time.Millisecond, 100, false}, 512, false},
-		{"somebody does, and there is time for more", 512, look{quiet, 3000, time.Millisecond, 512, true}, 769, true},
-		{"all in service are silent, and others wait", 512, look{quiet, 0, 0, 512, true}, 769, true},
-		{"never above what there may be", 8000, look{quiet, 1000, 0, 8000, true}, 8192, true},
-		{"neither too slow nor quick", 512, look{quiet, 1000, soon * 3 / 4, 512, true}, 512, false},
-		{"twice too slow", 3000, look{quiet, 100, 2 * soon, 3000, true}, 1500, false},
-		{"twice too slow, and fewer than might be", 8192, look{quiet, 100, 2 * soon, 3000, false}, 1500, false},
-		{"what waits was let in before: not below what is read soon", 400, look{quiet, 3000, 10 * soon, 3000, true}, 1500, true},
-		{"never below the least", 200, look{quiet, 1, time.Hour, 200, true}, least, false},
-		{"nothing was read, and the look itself is late", 512, look{quiet + 4*soon, 0, 0, 512, true}, 512, false},
+		{"nobody asks", 512, look{quiet, 0, 0, 0, false}, 512, false, false},
+		{"nobody waits to be let in", 512, look{quiet, 3000, time.Millisecond, 100, false}, 512, false, false},
+		{"somebody does, and there is time for more", 512, look{quiet, 3000, time.Millisecond, 512, true}, 769, true, true},
+		{"all in service are silent, and others wait", 512, look{quiet, 0, 0, 512, true}, 769, true, true},
+		{"never above what there may be", 8000, look{quiet, 1000, 0, 8000, true}, 8192, true, false},
+		{"neither too slow nor quick", 512, look{quiet, 1000, soon * 3 / 4, 512, true}, 512, false, true},
+		{"twice too slow", 3000, look{quiet, 100, 2 * soon, 3000, true}, 1500, false, true},
+		{"twice too slow, and fewer than might be", 8192, look{quiet, 100, 2 * soon, 3000, false}, 1500, false, true},
+		{"what waits was let in before: not below what is read soon", 400, look{quiet, 3000, 10 * soon, 3000, true}, 1500, true, true},
+		{"never below the least", 200, look{quiet, 1, time.Hour, 200, true}, least, false, true},
+		{"nothing was read, and the look itself is late", 512, look{quiet + 4*soon, 0, 0, 512, true}, 512, false, true},
 	} {
 		p, now := newPace(8192), time.Unix(1000, 0)
 		p.limit.Store(test.limit)
@@ -42,8 +43,11 @@ func TestThePaceFollowsHowLongRequestsWait(t *testing.T) {
 			p.read(test.look.waited)
 		}
 		requests, grown := p.adjust(now, test.look.serving, test.look.crowded)
-		if got := p.limit.Load(); got != test.want || grown != test.answer || requests != test.look.requests {
+		if got := p.limit.Load(); got != test.want || grown != test.grown || requests != test.look.requests {
 			t.Errorf("%s: the limit is %d, want %d; grown is %v, of %d requests", test.name, got, test.want, grown, requests)
+		}
+		if got := p.behind.Load(); got != test.behind {
+			t.Errorf("%s: behind is %v", test.name, got)
 		}
 	}
 }
