@@ -20,7 +20,7 @@ const (
 // been: so the bound follows how long requests wait until they are read, which is all that tells of a queue in front of the processors.
 type pace struct {
 	limit    atomic.Int64
-	behind   atomic.Bool  // there is more to do than there is time for
+	behind   atomic.Bool  // there is more to do than there is time for; who is one of a few that wait, waits for other programs
 	requests atomic.Int64 // since the last look
 	waited   atomic.Int64 // by all of them, in nanoseconds
 	max      int64
@@ -58,7 +58,7 @@ func (p *pace) adjust(now time.Time, serving int64, crowded bool) (requests int6
 		limit += limit/2 + 1
 	}
 	limit = min(limit, p.max)
-	p.behind.Store(mean > soon/2 || crowded && limit < p.max)
+	p.behind.Store(mean > soon/2 && serving > least || crowded && limit < p.max)
 	grown = limit > p.limit.Swap(limit)
 	return requests, grown
 }

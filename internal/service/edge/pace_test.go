@@ -30,6 +30,7 @@ func TestThePaceFollowsHowLongRequestsWait(t *testing.T) {
 		{"all in service are silent, and others wait", 512, look{quiet, 0, 0, 512, true}, 769, true, true},
 		{"never above what there may be", 8000, look{quiet, 1000, 0, 8000, true}, 8192, true, false},
 		{"neither too slow nor quick", 512, look{quiet, 1000, soon * 3 / 4, 512, true}, 512, false, true},
+		{"slow for a few", 512, look{quiet, 100, soon * 3 / 4, least, false}, 512, false, false},
 		{"twice too slow", 3000, look{quiet, 100, 2 * soon, 3000, true}, 1500, false, true},
 		{"twice too slow, and fewer than might be", 8192, look{quiet, 100, 2 * soon, 3000, false}, 1500, false, true},
 		{"what waits was let in before: not below what is read soon", 400, look{quiet, 3000, 10 * soon, 3000, true}, 1500, true, true},
