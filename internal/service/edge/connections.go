@@ -51,7 +51,7 @@ func NewConnections(max int) *Connections {
 // connection is one of them. It keeps what a TCP connection can do beyond net.Conn: the kernel copies files into it by itself.
 type connection struct {
 	*net.TCPConn
-	came     time.Time    // when its first request was there to be read, or the connection
+	came     time.Time    // a request that is there came no earlier; of who waits, when it came
 	entered  time.Time    // when it came into service
 	since    atomic.Int64 // when it came into its state, in Unix nanoseconds
 	idle     atomic.Bool
@@ -179,10 +179,14 @@ func (c *Connections) state(conn net.Conn, s http.ConnState) {
 	}
 	now := time.Now()
 	if s == http.StateActive {
-		waited := unread(one.TCPConn)
+		waited := now.Sub(one.came)
+		if waited > soon/2 { // less is soon enough, and the kernel need not be asked how long it really was
+			waited = unread(one.TCPConn)
+		}
 		one.waited.Store(int64(waited))
 		c.pace.read(min(waited, time.Duration(now.UnixNano()-one.since.Load())))
 	}
+	one.came = now
 	one.since.Store(now.UnixNano())
 	one.idle.Store(s == http.StateIdle)
 }
