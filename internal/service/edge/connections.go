@@ -120,10 +120,13 @@ func (c *Connections) leave(one *connection) {
 	<-c.places
 }
 
-// look adapts how many are in service, lets in who may come in, and makes room for who still waits.
-func (c *Connections) look(now time.Time) {
+// look adapts how many are in service, lets in who may come in, and makes room for who still waits. So many are queued in the kernel.
+func (c *Connections) look(now time.Time, queued int64) {
 	waiting := c.line.length.Load()
-	answered, grown := c.pace.adjust(now, c.serving.Load(), waiting > 0)
+	if c.full.Load() {
+		queued = 0 // they wait for a place, not for the processors
+	}
+	answered, grown := c.pace.adjust(now, c.serving.Load(), waiting, queued)
 	c.mu.Lock()
 	c.letIn(now)
 	c.mu.Unlock()

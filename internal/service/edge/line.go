@@ -6,6 +6,7 @@ import (
 	"net"
 	"strconv"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -98,14 +99,19 @@ func (c *connection) refuse() {
 
 // unread is how long what came last on a connection has been there, or the connection when nothing came: 0 when the kernel does not tell.
 func unread(c *net.TCPConn) (waited time.Duration) {
-	raw, err := c.SyscallConn()
+	askKernel(c, func(info *unix.TCPInfo) { waited = time.Duration(info.Last_data_recv) * time.Millisecond })
+	return waited
+}
+
+// askKernel has the kernel tell about a socket, if it does: tcp(7).
+func askKernel(socket syscall.Conn, told func(*unix.TCPInfo)) {
+	raw, err := socket.SyscallConn()
 	if err != nil {
-		return 0
+		return
 	}
 	_ = raw.Control(func(fd uintptr) {
 		if info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO); err == nil {
-			waited = time.Duration(info.Last_data_recv) * time.Millisecond
+			told(info)
 		}
 	})
-	return waited
 }

@@ -102,7 +102,7 @@ func TestWhoWaitsIsLetInWhenThereIsTime(t *testing.T) {
 	}
 	c.pace.limit.Store(c.pace.max)
 	c.pace.looked = now.Add(2 * patience)
-	c.look(now.Add(2*patience + lookEvery))
+	c.look(now.Add(2*patience+lookEvery), 0)
 	if n := c.serving.Load(); n != 3 {
 		t.Errorf("%d are in service", n)
 	}
@@ -114,12 +114,12 @@ func TestWhoWaitsForTooLongIsTurnedAway(t *testing.T) {
 	for range 4 {
 		c.join(t, request, now)
 	}
-	c.look(now.Add(overdue / 2))
+	c.look(now.Add(overdue/2), 0)
 	if c.Refused() != 0 {
 		t.Fatalf("%d were refused too early", c.Refused())
 	}
 	c.pace.limit.Store(1) // it has grown, because nothing is under way
-	c.look(now.Add(overdue + lookEvery))
+	c.look(now.Add(overdue+lookEvery), 0)
 	if c.Refused() != 3 || c.Open() != 1 {
 		t.Errorf("%d were refused, and %d are open", c.Refused(), c.Open())
 	}
@@ -212,6 +212,18 @@ func TestWhoHasToLeave(t *testing.T) {
 	over()
 	if !Leaving(ctx) {
 		t.Error("it is not counted again")
+	}
+}
+
+// So many nobody has taken out of the kernel's queue.
+func TestQueued(t *testing.T) {
+	c := newCrowd(t)
+	bounded := &listener{Listener: c.l}
+	for n := range int64(3) {
+		if got := bounded.queued(); got != n {
+			t.Errorf("%d seem to be queued, and %d are", got, n)
+		}
+		dial(t, c.l.Addr().String())
 	}
 }
 

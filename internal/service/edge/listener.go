@@ -4,6 +4,8 @@ import (
 	"net"
 	"sync"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Listen is a listener whose connections are bounded. It is of TCP.
@@ -80,12 +82,20 @@ func (l *listener) follow() {
 	for {
 		select {
 		case now := <-tick.C:
-			l.c.look(now)
+			l.c.look(now, l.queued())
 		case <-l.closed:
 			l.c.dismiss()
 			return
 		}
 	}
+}
+
+// queued is how many connections nobody has taken out of the kernel's queue, which Linux tells as what is not acknowledged.
+func (l *listener) queued() (n int64) {
+	if listening, ok := l.Listener.(*net.TCPListener); ok {
+		askKernel(listening, func(info *unix.TCPInfo) { n = int64(info.Unacked) })
+	}
+	return n
 }
 
 // dismiss turns away all that wait, and who was let in and not taken.

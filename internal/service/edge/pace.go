@@ -14,17 +14,20 @@ const (
 	least = 128
 	// lookEvery is how often it is adapted.
 	lookEvery = 100 * time.Millisecond
+	// lasts is for how long the processors count as behind when they were: one look may fall into a gap.
+	lasts = time.Second
 )
 
 // pace finds how many connections may be in service. All of them ask at once at the worst, and the last one is read when all others have
 // been: so the bound follows how long requests wait until they are read, which is all that tells of a queue in front of the processors.
 type pace struct {
 	limit    atomic.Int64
-	behind   atomic.Bool  // there is more to do than there is time for; who is one of a few that wait, waits for other programs
+	behind   atomic.Bool  // there is more to do than there is time for
 	requests atomic.Int64 // since the last look
 	waited   atomic.Int64 // by all of them, in nanoseconds
 	max      int64
 	looked   time.Time
+	until    time.Time // the processors count as behind
 }
 
 func newPace(max int) *pace {
@@ -42,7 +45,10 @@ func (p *pace) read(waited time.Duration) {
 // adjust changes the bound by what was seen since the last time, and tells how many requests that were. When they waited for too long, as many
 // stay as would not have, or as are read soon at this speed: what is more of the two, because those that wait now were let in under the
 // old bound, and would be held against every new one.
-func (p *pace) adjust(now time.Time, serving int64, crowded bool) (requests int64, grown bool) {
+//
+// Few that are late are no sign of being behind: they waited for other programs. Many in service are, and any that wait for the bound to rise, and many that
+// nobody has taken out of the kernel's queue.
+func (p *pace) adjust(now time.Time, serving, waiting, queued int64) (requests int64, grown bool) {
 	elapsed := max(now.Sub(p.looked), lookEvery)
 	p.looked = now
 	mean := min(elapsed-lookEvery, soon) // the look itself has waited for a processor, which is all that is known when nobody asks
@@ -54,11 +60,14 @@ func (p *pace) adjust(now time.Time, serving int64, crowded bool) (requests int6
 	case mean > soon:
 		fewer := min(limit, serving) * int64(soon) / int64(mean)
 		limit = max(fewer, requests*int64(soon)/int64(elapsed), least)
-	case mean < soon/2 && crowded:
+	case mean < soon/2 && waiting > 0:
 		limit += limit/2 + 1
 	}
 	limit = min(limit, p.max)
-	p.behind.Store(mean > soon/2 && serving > least || crowded && limit < p.max)
+	if mean > soon/2 && serving > least || waiting > 0 && limit < p.max || queued > least {
+		p.until = now.Add(lasts)
+	}
+	p.behind.Store(now.Before(p.until))
 	grown = limit > p.limit.Swap(limit)
 	return requests, grown
 }
