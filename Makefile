@@ -25,7 +25,7 @@ bench-boot: build tools ## CPU seconds from reset to "agent ready", into bench/b
 	go run ./bench/boot
 
 bench-service: build ## what the update service costs, into bench/service.md; PEER_URL= measures a Nebraska too
-	go run ./bench/service -seconds $(or $(BENCH_SECONDS),20) $(if $(BENCH_ROWS),-rows $(BENCH_ROWS)) \
+	go run ./bench/service -seconds $(or $(BENCH_SECONDS),20) $(if $(BENCH_TURNS),-turns $(BENCH_TURNS)) $(if $(BENCH_ROWS),-rows $(BENCH_ROWS)) \
 	  $(if $(DATABASE),-database '$(DATABASE)' -database-pid $(or $(DATABASE_PID),0)) \
 	  $(if $(PEER_URL),-peer '$(PEER_URL)' -peer-pid $(or $(PEER_PID),0) -peer-db-pid $(or $(PEER_DB_PID),0) -peer-machines $(or $(PEER_MACHINES),0))
 

@@ -17,16 +17,17 @@ func (r report) shortfalls() (all []string) {
 	short := func(format string, args ...any) { all = append(all, fmt.Sprintf(format, args...)) }
 	for _, o := range r.ours {
 		what := fmt.Sprintf("%s, %s known", o.row.title, page.Number(o.known))
-		if reach, per := o.row.reach, o.result.PerRequest(); reach > 0 && per > reach {
+		median := o.median()
+		if reach, per := o.row.reach, median.PerRequest(); reach > 0 && per > reach {
 			short("%s: %s of CPU for a request, to be %s at most.", what, micro(per), micro(reach))
 		}
-		if !o.exact() {
-			short("%s: %d machines were offered an update, to be %d.", what, o.result.Offered, o.row.policy.limit)
+		if r, ok := o.inexact(); ok {
+			short("%s: %d machines were offered an update, to be %d.", what, r.Offered, o.row.policy.limit)
 		}
-		if o.row.first && o.result.PerSecond < firstContacts {
-			short("%s: %s in a second, to be %s.", what, page.Number(int(o.result.PerSecond)), page.Number(firstContacts))
+		if o.row.first && median.PerSecond < firstContacts {
+			short("%s: %s in a second, to be %s.", what, page.Number(int(median.PerSecond)), page.Number(firstContacts))
 		}
-		if n := wrong(o.result); n > 0 {
+		if n := wrong(o.turns...); n > 0 {
 			short("%s: %s answers were wrong, busy or missing.", what, page.Number(int(n)))
 		}
 	}
@@ -42,8 +43,11 @@ func (r report) shortfalls() (all []string) {
 }
 
 // wrong counts what a service that is not overloaded never says.
-func wrong(r load.Result) int64 {
-	return r.Errors + r.Of(load.Busy).Count + r.Of(load.Refused).Count + r.Of(load.Strange).Count
+func wrong(results ...load.Result) (n int64) {
+	for _, r := range results {
+		n += r.Errors + r.Of(load.Busy).Count + r.Of(load.Refused).Count + r.Of(load.Strange).Count
+	}
+	return n
 }
 
 func (m many) shortfalls() (all []string) {
@@ -74,7 +78,7 @@ func (r report) growth(name string) float64 {
 	var sizes []int
 	for _, o := range r.ours {
 		if o.row.name == name {
-			sizes, costs[o.known] = append(sizes, o.known), o.result.PerRequest()
+			sizes, costs[o.known] = append(sizes, o.known), o.median().PerRequest()
 		}
 	}
 	if len(sizes) < 2 {

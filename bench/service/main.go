@@ -42,7 +42,7 @@ func main() {
 type settings struct {
 	rows, sizes         string
 	seconds             float64
-	connections         int
+	connections, turns  int
 	many                int
 	database            string
 	databasePID         int
@@ -57,9 +57,10 @@ func (s *settings) flags() *flag.FlagSet {
 	f.StringVar(&s.rows, "rows", "", "rows to measure, by name, with commas between (default all)")
 	f.StringVar(&s.sizes, "sizes", "100000,1000000", "machines that are known beforehand")
 	f.Float64Var(&s.seconds, "seconds", 20, "measured time of a row")
+	f.IntVar(&s.turns, "turns", 3, "times that a row is measured with each size, one size after the other; the median counts")
 	f.IntVar(&s.connections, "connections", 64, "kept-alive connections")
 	f.IntVar(&s.many, "many", 10_000_000, "machines of the rows many-…")
-	f.StringVar(&s.database, "database", "", "URL of an empty PostgreSQL database instead of SQLite; it is made anew for each size")
+	f.StringVar(&s.database, "database", "", "URL of a PostgreSQL database instead of SQLite; beside it one is made anew for each size, NAME_SIZE")
 	f.IntVar(&s.databasePID, "database-pid", 0, "process id of that PostgreSQL, whose CPU counts")
 	f.StringVar(&s.peer, "peer", "", "URL of a Nebraska to measure too, started with -auth-mode noop")
 	f.IntVar(&s.peerPID, "peer-pid", 0, "its process id")
@@ -85,6 +86,7 @@ func loadOnly(ctx context.Context, args []string) error {
 	f.IntVar(&plan.Machines, "machines", 100_000, "machines")
 	f.IntVar(&plan.Offset, "offset", 0, "number of the first machine")
 	f.IntVar(&plan.Connections, "connections", 64, "kept-alive connections")
+	f.BoolVar(&plan.Fresh, "fresh", false, "a connection for each request")
 	f.Float64Var(&plan.EventShare, "events", .05, "poll: part of the requests that are events")
 	f.Float64Var(&plan.Rate, "rate", 0, "requests per second whatever the answers are like; 0 is one after the other")
 	f.DurationVar(&plan.Duration, "duration", 20*time.Second, "measured time")

@@ -54,7 +54,7 @@ func measurePeer(ctx context.Context, s *settings) ([]outcome, error) {
 	if err != nil {
 		return nil, err
 	}
-	return measureRows(ctx, s, p, known)
+	return measureRows(ctx, s, sized{p, known})
 }
 
 func (p *peer) target() load.Target { return p.at }

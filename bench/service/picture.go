@@ -28,12 +28,12 @@ func (r report) bars() (all []bar) {
 	for _, name := range shown {
 		for _, p := range r.peer {
 			if p.row.name == name {
-				all = append(all, bar{"peer: " + p.row.title, peerColor, p.result.PerRequest()})
+				all = append(all, bar{"peer: " + p.row.title, peerColor, p.median().PerRequest()})
 			}
 		}
 		for _, o := range r.ours {
 			if o.row.name == name {
-				all = append(all, bar{fmt.Sprintf("%s (%s)", o.row.title, page.Number(o.known)), ourColor, o.result.PerRequest()})
+				all = append(all, bar{fmt.Sprintf("%s (%s)", o.row.title, page.Number(o.known)), ourColor, o.median().PerRequest()})
 			}
 		}
 	}

@@ -47,8 +47,9 @@ func (r report) writeRows(b *strings.Builder) {
 	for _, name := range shown {
 		for _, o := range r.ours {
 			if o.row.name == name {
-				fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %s | %s | %s |%s\n", o.row.title, page.Number(o.known), page.Number(int(o.result.PerSecond)),
-					micro(o.result.PerRequest()), milli(o.result.Latency.P50), milli(o.result.Latency.P99), o.offered(), r.ratio(name), r.besides(o))
+				m := o.median()
+				fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %s | %s | %s |%s\n", o.row.title, page.Number(o.known), page.Number(int(m.PerSecond)),
+					o.cost(), milli(m.Latency.P50), milli(m.Latency.P99), o.offered(), r.ratio(name), r.besides(o))
 			}
 		}
 	}
@@ -60,7 +61,7 @@ func (o outcome) offered() string {
 	if o.row.policy.limit == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%s of %s", page.Number(o.result.Offered), page.Number(o.row.policy.limit))
+	return fmt.Sprintf("%s of %s", page.Number(o.median().Offered), page.Number(o.row.policy.limit))
 }
 
 func (r report) ratio(name string) string {
@@ -86,11 +87,11 @@ func (r report) besides(o outcome) string {
 		if p.row.name != o.row.name {
 			continue
 		}
-		less := ""
-		if per := o.result.PerRequest(); per > 0 && p.result.PerRequest() > 0 {
-			less = fmt.Sprintf("%.0f times", float64(p.result.PerRequest())/float64(per))
+		less, m := "", p.median()
+		if per := o.median().PerRequest(); per > 0 && m.PerRequest() > 0 {
+			less = fmt.Sprintf("%.0f times", float64(m.PerRequest())/float64(per))
 		}
-		return fmt.Sprintf(" %s | %s | %s | %s | %s |", page.Number(int(p.result.PerSecond)), micro(p.result.PerRequest()), milli(p.result.Latency.P99), p.offered(), less)
+		return fmt.Sprintf(" %s | %s | %s | %s | %s |", page.Number(int(m.PerSecond)), p.cost(), milli(m.Latency.P99), p.offered(), less)
 	}
 	return " | | | | |"
 }
@@ -127,9 +128,10 @@ func (r report) writeConditions(b *strings.Builder) {
 		database = "PostgreSQL"
 	}
 	lines := append(r.conditions,
-		fmt.Sprintf("%s; %d kept-alive connections, each asking as soon as it was answered; %.0f s a row; machines and services on the same computer", database, r.settings.connections, r.settings.seconds),
+		fmt.Sprintf("%s; %d kept-alive connections, each asking as soon as it was answered; %.0f s a row and turn; machines and services on the same computer", database, r.settings.connections, r.settings.seconds),
+		fmt.Sprintf("Each row is measured %d times, the sizes in turns, while the servers of the other sizes stand still. Shown is the turn with the median of the CPU for a request, and of that the least and the most; the ratio is of the medians.", r.settings.turns),
 		"Polls are those of update_engine 0.4.10, each with the 3/2 event that it writes into every poll; 5 % of the requests are 13/1 events, which are on the disk before they are answered.",
-		"First contact: each machine is unknown, asks once, and is answered no update.",
+		"First contact: each machine is unknown, asks once, and is answered no update. Those of a turn are known in the next.",
 		fmt.Sprintf("“Offered to” counts machines, not answers: who holds a place is offered the update each time it asks. All rows of a size share a database, one after the other with %s; the group's policy changes between them, so that the places of the tighter limit count in the wider one.", strings.Join(measured(r.ours), ", ")),
 	)
 	if len(r.peer) > 0 {

@@ -1,6 +1,9 @@
 package main
 
 import (
+	"cmp"
+	"fmt"
+	"slices"
 	"time"
 
 	"conifer.dev/conifer/bench/service/load"
@@ -43,14 +46,15 @@ var shown = []string{"idle", "all", "limit-1000", "limit-10", "first"}
 // firstContacts is the least that is to be reached in a second.
 const firstContacts = 20_000
 
-// plan of a row, against a fleet of which some are known.
-func (r row) plan(known int, s *settings) load.Plan {
+// plan of a row, against a fleet of which some are known. New machines are new in every turn.
+func (r row) plan(known, turn int, s *settings) load.Plan {
 	p := load.Plan{
 		Fleet: fleet(), Mode: load.Poll, Machines: known, EventShare: .05, Connections: s.connections,
 		Warmup: min(s.duration()/5, 3*time.Second), Duration: s.duration(),
 	}
 	if r.first {
-		p.Mode, p.EventShare, p.Offset, p.Machines = load.Register, 0, known, 100_000*max(int(s.seconds), 1)
+		p.Mode, p.EventShare, p.Machines = load.Register, 0, 100_000*max(int(s.seconds), 1)
+		p.Offset = known + turn*p.Machines
 	}
 	return p
 }
@@ -58,14 +62,38 @@ func (r row) plan(known int, s *settings) load.Plan {
 // fleet is the machines of all rows.
 func fleet() load.Fleet { return load.Flatcar(group, server.OldVersion) }
 
-// outcome is a row that was measured.
+// outcome is a row that was measured, at least once.
 type outcome struct {
-	row    row
-	known  int
-	result load.Result
+	row   row
+	known int
+	turns []load.Result
 }
 
-// exact reports whether just so many machines were offered an update as the limit says.
-func (o outcome) exact() bool {
-	return o.row.policy.limit == 0 || o.result.Offered == min(o.row.policy.limit, o.known)
+// byCost is the turns, the cheapest request first.
+func (o outcome) byCost() []load.Result {
+	return slices.SortedFunc(slices.Values(o.turns), func(a, b load.Result) int { return cmp.Compare(a.PerRequest(), b.PerRequest()) })
+}
+
+// median is the turn in which a request cost no more than in half of the others, and no less than in the other half.
+func (o outcome) median() load.Result { return o.byCost()[(len(o.turns)-1)/2] }
+
+// cost of a request, and where it was measured several times the least and the most.
+func (o outcome) cost() string {
+	turns := o.byCost()
+	cost := micro(o.median().PerRequest())
+	if last := len(turns) - 1; last > 0 {
+		cost += fmt.Sprintf(" (%s to %s)", micro(turns[0].PerRequest()), micro(turns[last].PerRequest()))
+	}
+	return cost
+}
+
+// inexact is the first turn in which not just so many machines were offered an update as the limit says.
+func (o outcome) inexact() (load.Result, bool) {
+	i := slices.IndexFunc(o.turns, func(r load.Result) bool {
+		return o.row.policy.limit > 0 && r.Offered != min(o.row.policy.limit, o.known)
+	})
+	if i < 0 {
+		return load.Result{}, false
+	}
+	return o.turns[i], true
 }

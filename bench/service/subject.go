@@ -36,8 +36,11 @@ func startOurs(ctx context.Context, s *settings, known int) (o *ours, err error)
 			err = errors.Join(err, os.RemoveAll(folder))
 		}
 	}()
-	config := server.Config{
-		Programs: server.Programs{Server: s.binary + "/conifer-server", Conifer: s.binary + "/conifer"}, Data: folder, Database: s.database,
+	config := server.Config{Programs: server.Programs{Server: s.binary + "/conifer-server", Conifer: s.binary + "/conifer"}, Data: folder}
+	if s.database != "" {
+		if config.Database, err = ownPostgres(ctx, s.database, known); err != nil {
+			return nil, err
+		}
 	}
 	if err := prepare(ctx, config); err != nil {
 		return nil, err

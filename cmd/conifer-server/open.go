@@ -64,7 +64,7 @@ func open(ctx context.Context, settings Config, d door, log *slog.Logger) (servi
 	return api.New(api.Settings{
 		Fleet: memory, Files: folder, History: db, Copier: copier, BackupsIn: settings.in("backups"),
 		Users:       auth.Tokens{Admin: token, Find: memory.Token, Now: time.Now},
-		ExternalURL: settings.ExternalURL, Proxies: d.proxies, Connections: d.connections, Load: d.load, Limits: settings.limits(),
+		ExternalURL: settings.ExternalURL, Proxies: d.proxies, Connections: d.connections, Limits: settings.limits(),
 		Registry: registry(memory, folder, d), Log: log,
 	}), opened, nil
 }

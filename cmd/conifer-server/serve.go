@@ -76,7 +76,6 @@ func logger(to io.Writer, format string) (*slog.Logger, error) {
 type door struct {
 	proxies     edge.Proxies
 	connections *edge.Connections
-	load        *edge.Load
 	certificate *edge.Certificate // nil for plain HTTP
 }
 
@@ -86,8 +85,6 @@ func openDoor(ctx context.Context, settings Config, log *slog.Logger) (d door, e
 		return d, err
 	}
 	d.connections = edge.NewConnections(allowed(settings.Limits.MaxConnections, log))
-	d.load = &edge.Load{}
-	go d.load.Follow(ctx)
 	told := make(chan os.Signal, 1)
 	signal.Notify(told, syscall.SIGHUP) // without a certificate there is nothing to read again, and nothing to end for
 	context.AfterFunc(ctx, func() { signal.Stop(told) })

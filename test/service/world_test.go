@@ -3,7 +3,8 @@
 //
 // The tests are quick by default; with the tag torture (`make torture`, and in `./check all`) they take the numbers that the service
 // promises: fifty kills, ten thousand idle connections. No test asks how fast the machine is: what is timed is compared with the
-// same on an idle service, or bounded so widely that only a service that hangs reaches the bound.
+// same on an idle service, or bounded so widely that only a service that hangs reaches the bound. The second within which an overloaded
+// service answers is one that it keeps however slow the machine is.
 package service
 
 import (

@@ -100,12 +100,16 @@ func (a *asker) send(m *Message, machine int, due time.Time) bool {
 		a.failed()
 		return false
 	}
+	took, late := time.Since(sent)-a.conn.unread, since(due, sent)-a.conn.unread
+	if a.Fresh {
+		a.conn.Close()
+	}
 	kind := answer.Kind()
 	if kind == Offer {
 		a.sawOffer(machine)
 	}
 	if a.measuring.Load() {
-		a.tally.add(kind, time.Since(sent), since(due, sent))
+		a.tally.add(kind, took, late)
 	}
 	return true
 }

@@ -9,49 +9,89 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
-// answerTime is how long a machine waits for an answer before it gives the connection up.
-const answerTime = time.Minute
+// How long a machine waits for a connection, and for an answer before it gives the connection up.
+const (
+	dialTime   = 10 * time.Second
+	answerTime = time.Minute
+)
+
+// slow is an answer of which it matters when it came, and when it was read: where thousands of machines are one program, many an answer lies
+// there until it is its turn. The kernel tells in milliseconds.
+const slow = 100 * time.Millisecond
 
 // Conn is one kept-alive connection to a service. It is used by one goroutine.
 type Conn struct {
 	target Target
 	net    net.Conn
+	closed bool
 	buffer []byte
+	unread time.Duration // how long the last answer lay there before it was read, when it was long in coming
 }
 
 // Dial connects.
 func Dial(t Target) (*Conn, error) {
-	c, err := net.DialTimeout("tcp", t.Address, 10*time.Second)
-	if err != nil {
+	c := &Conn{target: t, buffer: make([]byte, 16<<10)}
+	if err := c.dial(); err != nil {
 		return nil, err
 	}
-	return &Conn{t, c, make([]byte, 16<<10)}, nil
+	return c, nil
+}
+
+func (c *Conn) dial() (err error) {
+	c.net, err = net.DialTimeout("tcp", c.target.Address, dialTime)
+	c.closed = err != nil
+	return err
 }
 
 // Close the connection.
-func (c *Conn) Close() { c.net.Close() }
+func (c *Conn) Close() {
+	if !c.closed {
+		c.closed = true
+		c.net.Close()
+	}
+}
 
-// Do sends a request and reads its answer, which is valid until the next call. A connection that the service closes after it is
-// dialled again.
+// Do sends a request and reads its answer, which is valid until the next call. A connection that the service has closed after an answer is
+// dialled again first: the time that takes belongs to the request that needs it.
 func (c *Conn) Do(request []byte) (Answer, error) {
-	if err := c.net.SetDeadline(time.Now().Add(answerTime)); err != nil {
+	if c.closed {
+		if err := c.dial(); err != nil {
+			return Answer{}, err
+		}
+	}
+	began := time.Now()
+	if err := c.net.SetDeadline(began.Add(answerTime)); err != nil {
 		return Answer{}, err
 	}
 	if _, err := c.net.Write(request); err != nil {
 		return Answer{}, err
 	}
 	answer, closing, err := c.read()
-	if err != nil || !closing {
-		return answer, err
+	if c.unread = 0; err == nil && time.Since(began) > slow {
+		c.unread = unread(c.net)
 	}
-	c.net.Close()
-	again, err := Dial(c.target)
-	if err == nil {
-		c.net = again.net
+	if closing {
+		c.Close()
 	}
 	return answer, err
+}
+
+// unread is how long what came last on a connection has been there: 0 when the kernel does not tell.
+func unread(c net.Conn) (lay time.Duration) {
+	raw, err := c.(*net.TCPConn).SyscallConn()
+	if err != nil {
+		return 0
+	}
+	_ = raw.Control(func(fd uintptr) {
+		if info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO); err == nil {
+			lay = time.Duration(info.Last_data_recv) * time.Millisecond
+		}
+	})
+	return lay
 }
 
 // read reads one answer with a known length, as servers write small ones, without making garbage.

@@ -30,6 +30,7 @@ type Plan struct {
 	Machines    int
 	Offset      int           // the number of the first machine
 	Connections int           // kept alive
+	Fresh       bool          // they are not: each request has one of its own, as that of a machine has
 	EventShare  float64       // Poll: the part of the requests that are 13/1 events instead
 	Previous    string        // Poll: the previous version in the 3/2 that update_engine puts into every poll
 	NewVersion  string        // Flow: the version after the boot

@@ -140,6 +140,41 @@ func TestEveryMachineRegistersOnce(t *testing.T) {
 }
 
 // Distinct machines are counted, not offers: a machine that asks again is offered again.
+// A connection is kept, or used for one request.
+func TestFreshConnections(t *testing.T) {
+	for fresh, want := range map[bool]int{false: 2, true: 20} {
+		s, peers := &service{polls: map[string]int{}}, sync.Map{}
+		target := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			peers.Store(r.RemoteAddr, true)
+			s.ServeHTTP(w, r)
+		}))
+		plan := load.Plan{
+			Target: target, Fleet: load.Flatcar("stable", "4081.2.0"), Mode: load.Register, Machines: 20, Connections: 2, Fresh: fresh, Duration: time.Minute,
+		}
+		run(t, plan)
+		got := 0
+		peers.Range(func(any, any) bool { got++; return true })
+		if got > want || fresh && got != want {
+			t.Errorf("fresh %v: 20 requests came on %d connections, want %d", fresh, got, want)
+		}
+	}
+}
+
+// When the service closes a connection after an answer, the next request dials.
+func TestClosedConnectionsAreDialledAgain(t *testing.T) {
+	s := &service{polls: map[string]int{}}
+	target := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Connection", "close")
+		s.ServeHTTP(w, r)
+	}))
+	result := run(t, load.Plan{
+		Target: target, Fleet: load.Flatcar("stable", "4081.2.0"), Mode: load.Register, Machines: 20, Connections: 2, Duration: time.Minute,
+	})
+	if result.Of(load.NoUpdate).Count != 20 {
+		t.Errorf("counted %+v", result)
+	}
+}
+
 func TestOffersAreCountedByMachine(t *testing.T) {
 	fleet := load.Flatcar("stable", "4081.2.0")
 	lucky := map[string]bool{fleet.MachineID(3): true, fleet.MachineID(5): true}

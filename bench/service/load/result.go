@@ -92,7 +92,7 @@ func (r Result) String() string {
 		r.PerSecond, r.Elapsed.Seconds(), r.Latency.P50, r.Latency.P99, r.Latency.Max.Round(time.Microsecond), r.Errors, r.Offered)
 	for _, kind := range slices.Sorted(maps.Keys(r.Answers)) {
 		a := r.Answers[kind]
-		fmt.Fprintf(&b, "  %d %s: p50 %v, p99 %v\n", a.Count, kind, a.Latency.P50, a.Latency.P99)
+		fmt.Fprintf(&b, "  %d %s: p50 %v, p99 %v, p999 %v, longest %v\n", a.Count, kind, a.Latency.P50, a.Latency.P99, a.Latency.P999, a.Latency.Max.Round(time.Microsecond))
 	}
 	for _, name := range slices.Sorted(maps.Keys(r.CPU)) {
 		m := r.Memory[name]

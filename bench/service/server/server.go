@@ -141,6 +141,15 @@ func (s *Server) Process() load.Process { return load.Process{Name: "server", PI
 // Target is where machines ask.
 func (s *Server) Target() load.Target { return load.Target{Address: s.Listen, Path: "/v1/update/"} }
 
+// Freeze stops all work of the program in the midst of it, and goes on.
+func (s *Server) Freeze(stop bool) {
+	signal := syscall.SIGCONT
+	if stop {
+		signal = syscall.SIGSTOP
+	}
+	_ = s.cmd.Process.Signal(signal) // one that has ended does no work either
+}
+
 // Alive reports whether the program still runs.
 func (s *Server) Alive() bool {
 	select {

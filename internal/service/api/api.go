@@ -77,7 +77,6 @@ type Settings struct {
 	ExternalURL string // of the service as machines reach it; "" means what each request was sent to
 	Proxies     edge.Proxies
 	Connections *edge.Connections // nil when nobody counts them
-	Load        *edge.Load        // nil when nobody looks
 	Limits      Limits
 	Registry    *prometheus.Registry
 	Log         *slog.Logger

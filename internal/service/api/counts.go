@@ -41,15 +41,19 @@ func newCounts(s *Server) *counts {
 	c.looked = append(c.looked, gauge("conifer_updates_in_flight", "Requests of machines under way.", func() int { return s.updates.Inside() + s.reports.Inside() }))
 	if s.Connections != nil {
 		c.looked = append(c.looked, gauge("conifer_connections", "Open connections.", s.Connections.Open),
-			prometheus.NewCounterFunc(prometheus.CounterOpts{
-				Name: "conifer_connections_evicted_total", Help: "Connections that were closed to make room for others.",
-			}, func() float64 { return float64(s.Connections.Evicted()) }))
+			gauge("conifer_connections_limit", "Connections that may be in service now; the others wait.", s.Connections.Limit),
+			counter("conifer_connections_evicted_total", "Connections that were closed to make room for others.", s.Connections.Evicted),
+			counter("conifer_connections_refused_total", "Connections that were answered 503 unread.", s.Connections.Refused))
 	}
 	return c
 }
 
 func gauge(name, help string, look func() int) prometheus.Collector {
 	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 { return float64(look()) })
+}
+
+func counter(name, help string, look func() int64) prometheus.Collector {
+	return prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help}, func() float64 { return float64(look()) })
 }
 
 func (c *counts) collectors() []prometheus.Collector {

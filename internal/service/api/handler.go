@@ -4,10 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"math/rand/v2"
 	"net/http"
 	"net/netip"
-	"strconv"
 	"strings"
 	"time"
 
@@ -40,7 +38,7 @@ func (s *Server) handler(route route) http.Handler {
 		serve = s.checked(route)
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if s.Connections != nil && s.Connections.Crowded() {
+		if edge.Leaving(r.Context()) {
 			w.Header().Set("Connection", "close")
 		}
 		if err := serve(w, r); err != nil {
@@ -145,7 +143,7 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 		err = fault.New(fault.Internal, "internal error").WithHint("The service's log says more.")
 	case fault.Unavailable:
 		s.refusals.Do(func() { s.Log.Warn("a request was refused", "method", r.Method, "path", r.URL.Path, "error", err) })
-		w.Header().Set("Retry-After", comeAgain())
+		w.Header().Set("Retry-After", edge.ComeAgain())
 	case fault.Throttled:
 		if t := (throttled{}); errors.As(err, &t) {
 			w.Header().Set("Retry-After", fmt.Sprint(int(math.Ceil(t.wait.Seconds()))))
@@ -155,9 +153,6 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	writeError(w, err)
 }
-
-// comeAgain is a time to wait, in seconds: not the same for all who were refused at once.
-func comeAgain() string { return strconv.Itoa(30 + rand.IntN(60)) }
 
 // below passes the path without the prefix to a handler of files, and whose request it is.
 func (s *Server) below(prefix string, serve func(http.ResponseWriter, *http.Request) error) func(http.ResponseWriter, *http.Request) error {

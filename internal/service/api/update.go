@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"conifer.dev/conifer/internal/fault"
+	"conifer.dev/conifer/internal/service/edge"
 	"conifer.dev/conifer/internal/service/fleet"
 	"conifer.dev/conifer/internal/service/rollout"
 	"conifer.dev/conifer/internal/service/store"
@@ -41,18 +43,19 @@ var (
 // update answers one Omaha request.
 func (s *Server) update(w http.ResponseWriter, r *http.Request) error {
 	began := time.Now()
-	if s.Load != nil && s.Load.TurnAway() {
-		return s.turnAway(w, busyProcessors)
-	}
 	x := exchanges.Get().(*exchange)
 	defer exchanges.Put(x)
+	left := edge.Left(r.Context())
 	body, err := s.body(r, x.body[:])
 	switch {
 	case err == errLarge:
 		return s.turnAway(w, busyLarge)
 	case err != nil:
 		return err
+	case left <= 0: // the body was read all the same, because an answer does not get past one that was not
+		return s.turnAway(w, busyProcessors)
 	}
+	until := time.Now().Add(left) // whoever sends slowly loses nothing by it
 	request, err := omaha.ParseRequest(body)
 	if err != nil {
 		return err
@@ -61,12 +64,20 @@ func (s *Server) update(w http.ResponseWriter, r *http.Request) error {
 	gate, busy := s.updates, busyRequests
 	if reports(request) {
 		gate, busy = s.reports, busyReports
+		if !checks(request) {
+			soon, over := context.WithDeadline(r.Context(), until)
+			defer over()
+			r = r.WithContext(soon)
+		}
 	}
 	if !gate.Enter() {
 		return s.turnAway(w, busy)
 	}
 	defer gate.Leave()
-	if err := s.answerAll(r, request, began, x); err != nil {
+	switch err := s.answerAll(r, request, began, x); {
+	case errors.Is(err, context.DeadlineExceeded), err == nil && time.Now().After(until):
+		return s.turnAway(w, busy) // what was reported is kept, and so is a place; only the answer is too late
+	case err != nil:
 		return err
 	}
 	h := w.Header()
@@ -88,18 +99,21 @@ func reports(request *omaha.Request) bool {
 	return false
 }
 
+// checks tells whether a release may have to be offered, and a place be taken for that. Nobody turns away from that half-way.
+func checks(request *omaha.Request) bool {
+	return slices.ContainsFunc(request.Apps, func(app omaha.AppRequest) bool { return app.UpdateCheck != nil })
+}
+
 // turnAway answers a request that there is no room for, as cheaply as can be. Clients back off on it.
 func (s *Server) turnAway(w http.ResponseWriter, busy string) error {
 	s.counts.shed[busy].Inc()
 	s.refusals.Do(func() { s.Log.Warn("requests of machines are turned away", "busy", busy) })
 	h := w.Header()
-	h["Content-Type"], h["Retry-After"] = jsonType, []string{comeAgain()}
+	h["Content-Type"], h["Retry-After"] = jsonType, []string{edge.ComeAgain()}
 	w.WriteHeader(http.StatusServiceUnavailable)
-	_, _ = io.WriteString(w, tooMuch)
+	_, _ = io.WriteString(w, edge.TooMuch)
 	return nil
 }
-
-const tooMuch = `{"kind":"unavailable","message":"the service has more requests than it can answer","hint":"Ask again later."}` + "\n"
 
 // body reads the body into the buffer. A larger one has to be of a size that no machine sends, and there may be few of them at
 // once, because a crowd would take the memory.

@@ -3,11 +3,15 @@ package api_test
 import (
 	"bufio"
 	"bytes"
+	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -229,5 +233,37 @@ func (d discard) Write(b []byte) (int, error) { return len(b), nil }
 func (d discard) WriteHeader(status int) {
 	if status != http.StatusOK {
 		panic(status)
+	}
+}
+
+// A report that is not on the disk in time is answered 503, and is written all the same.
+func TestAReportThatTakesTooLong(t *testing.T) {
+	folder := t.TempDir()
+	s := servicetest.Start(t, folder)
+	s.Populate("1.1.0")
+	db, err := sql.Open("sqlite", "file:"+filepath.Join(folder, "conifer.db")+"?_txlock=immediate")
+	must(t, err)
+	defer db.Close()
+	holding, err := db.Begin() // nobody else can write until it ends
+	must(t, err)
+	body, err := omaha.NewRequest("test", omaha.Scheduled, omaha.AppRequest{
+		ID: app, MachineID: "m1", Track: "alpha", Version: "1.0.0", Board: "amd64-usr", Events: []omaha.Event{started},
+	}).Encode()
+	must(t, err)
+	soon, over := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer over()
+	answer := httptest.NewRecorder()
+	s.Handler().ServeHTTP(answer, httptest.NewRequestWithContext(soon, "POST", "/v1/update/", bytes.NewReader(body)))
+	if answer.Code != http.StatusServiceUnavailable || answer.Header().Get("Retry-After") == "" {
+		t.Errorf("got %d %v %s", answer.Code, answer.Header(), answer.Body)
+	}
+	must(t, holding.Rollback())
+	if status, _, text := send(t, s.URL, body, true); status != http.StatusOK {
+		t.Errorf("got %d %s", status, text)
+	}
+	events, err := s.History.Events(t.Context(), app, "m1", 10)
+	must(t, err)
+	if len(events) != 2 {
+		t.Errorf("of two reports %d are written", len(events))
 	}
 }

@@ -1,10 +1,10 @@
 // Package edge stands between the network and the routes of the service: it keeps a crowd, a slow peer or a wrong one from
 // taking the service away from everybody else.
 //
-// Start with [Connections], which bounds how many there are and lets those go first that wait for nothing; [Gate] bounds the
-// requests under way; [Load] tells when the processors have more to do than they can; [Rates] is how often one address may
-// ask; [Proxies] tells whose address a request has; [Certificate] is the service's own, and follows its files. None of them
-// knows what a request is about. What is turned away is answered at once, and cheaply.
+// Start with [Connections], which bounds how many there are, and how many of them the processors serve at a time; [Left] tells how much of the
+// time for an answer a request has lost by waiting, and [Leaving] whether its connection has to end; [Gate] bounds the requests
+// under way; [Rates] is how often one address may ask; [Proxies] tells whose address a request has; [Certificate] is the service's
+// own, and follows its files. None of them knows what a request is about. What is turned away costs less than an answer.
 package edge
 
 import (

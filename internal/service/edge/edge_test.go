@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
-	"runtime/metrics"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -206,68 +205,5 @@ func TestAGateWithoutPatience(t *testing.T) {
 	g := NewGate(1, 0)
 	if !g.Enter() || g.Enter() {
 		t.Error("one gets in, and no other")
-	}
-}
-
-func histogram(counts ...uint64) *metrics.Float64Histogram {
-	return &metrics.Float64Histogram{Counts: counts, Buckets: []float64{0, .05, .4, 2}}
-}
-
-// The share that is turned away grows while goroutines wait, and goes back afterwards.
-func TestLoad(t *testing.T) {
-	var l Load
-	for i, look := range []struct {
-		counts  []uint64
-		waiting uint64
-		share   int32
-	}{
-		{[]uint64{100, 0, 0}, many, 0},
-		{[]uint64{100, 0, 0}, many, 0},         // nobody ran at all
-		{[]uint64{189, 11, 0}, many, 0},        // more than one in ten waited, but not for long enough
-		{[]uint64{189, 11, 100}, many - 1, 0},  // they did, and are few
-		{[]uint64{189, 11, 200}, many, 250},    // they are many: half of them have to go, and it begins with half of that
-		{[]uint64{189, 11, 300}, many, 375},    // 0.4 s
-		{[]uint64{189, 111, 300}, many, 187},   // 0.05 s
-		{[]uint64{1189, 111, 300}, many, 93},   // nothing
-		{[]uint64{2189, 111, 300}, many, 46},   // nothing
-		{[]uint64{2189, 111, 300}, many, 23},   // and nothing
-		{[]uint64{2189, 111, 300}, 0, 11},      // until
-		{[]uint64{2189, 111, 300}, 0, 5},       // it is
-		{[]uint64{2189, 111, 300}, 0, 2},       // all
-		{[]uint64{2189, 111, 300}, 0, 1},       // back
-		{[]uint64{2189, 111, 300}, 1 << 20, 0}, // again
-	} {
-		l.look(l.waited(histogram(look.counts...)), look.waiting)
-		if got := l.share.Load(); got != look.share {
-			t.Errorf("look %d: %d thousandths are turned away, want %d", i, got, look.share)
-		}
-	}
-	if l.TurnAway() {
-		t.Error("somebody is turned away while there is room")
-	}
-	for range 100 {
-		l.look(time.Hour, many)
-	}
-	away := 0
-	for range 10000 {
-		if l.TurnAway() {
-			away++
-		}
-	}
-	if l.share.Load() != most || away < 8700 || away > 9300 {
-		t.Errorf("%d thousandths are to be turned away, and %d of 10000 were", l.share.Load(), away)
-	}
-}
-
-// The runtime tells both, in the form that they are read in.
-func TestLoadLooks(t *testing.T) {
-	sample := []metrics.Sample{{Name: latencies}, {Name: runnable}}
-	metrics.Read(sample)
-	if sample[0].Value.Kind() != metrics.KindFloat64Histogram || sample[1].Value.Kind() != metrics.KindUint64 {
-		t.Fatalf("got kinds %v and %v", sample[0].Value.Kind(), sample[1].Value.Kind())
-	}
-	var l Load
-	if waited := l.waited(sample[0].Value.Float64Histogram()); waited < 0 || waited > time.Minute {
-		t.Errorf("goroutines waited for %v", waited)
 	}
 }

@@ -70,7 +70,8 @@ func hello(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "h
 // When all places are taken by peers that wait for nothing, the next one is let in all the same, again and again.
 func TestIdleConnectionsMakeRoom(t *testing.T) {
 	address, c := serveOn(t, 2, hello)
-	for range 10 {
+	for n := range 10 {
+		age(t, c, min(n, 2))
 		if got := ask(t, dial(t, address)); got != "hello" {
 			t.Fatalf("got %q", got)
 		}
@@ -126,16 +127,6 @@ func age(t *testing.T, c *Connections, n int) {
 		c.mu.Unlock()
 		if aged == n {
 			return
-		}
-	}
-}
-
-func TestCrowded(t *testing.T) {
-	c := NewConnections(4)
-	for i, want := range []bool{false, false, false, true} {
-		c.places <- struct{}{}
-		if c.Crowded() != want {
-			t.Errorf("%d of 4: crowded is %v", i+1, !want)
 		}
 	}
 }
