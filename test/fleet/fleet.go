@@ -131,9 +131,16 @@ func (f *Fleet) Conifer(ctx context.Context, args ...string) (string, error) {
 // Repository is the folder that releases are signed into.
 func (f *Fleet) Repository() string { return filepath.Join(f.Folder, "repository") }
 
-// Publish signs a release folder and uploads it; no channel points at it yet.
-func (f *Fleet) Publish(ctx context.Context, release string) error {
-	_, err := f.Conifer(ctx, "release", "publish", release, "--repository", f.Repository(), "--keys", f.Keys, "--upload")
+// Publish signs a release folder and uploads it; no channel points at it yet. It has the full payload only.
+func (f *Fleet) Publish(ctx context.Context, release string) error { return f.publish(ctx, release, 0) }
+
+// PublishWithDelta does the same, and makes a delta from the release before.
+func (f *Fleet) PublishWithDelta(ctx context.Context, release string) error {
+	return f.publish(ctx, release, 1)
+}
+
+func (f *Fleet) publish(ctx context.Context, release string, deltas int) error {
+	_, err := f.Conifer(ctx, "release", "publish", release, "--repository", f.Repository(), "--keys", f.Keys, "--upload", "--deltas", fmt.Sprint(deltas))
 	return err
 }
 

@@ -87,7 +87,12 @@ func newWorld(t *testing.T) *world {
 // offer publishes a release and points alpha at it.
 func (w *world) offer(r fleet.Recipe) {
 	w.t.Helper()
-	if err := w.Publish(w.t.Context(), release(w.t, r)); err != nil {
+	w.publishes(w.Publish, r)
+}
+
+func (w *world) publishes(publish func(ctx context.Context, release string) error, r fleet.Recipe) {
+	w.t.Helper()
+	if err := publish(w.t.Context(), release(w.t, r)); err != nil {
 		w.t.Fatal(err)
 	}
 	if err := w.Promote(w.t.Context(), "alpha", r.Version); err != nil {
