@@ -13,6 +13,9 @@ const (
 	maxOpDataBytes = 2 << 20
 )
 
+// maxPieces bounds a region, which a machine holds in memory.
+const maxPieces = 1 << 18
+
 // minExactBytes is from when on equal bytes are worth a region that says so.
 const minExactBytes = 16 << 10
 
@@ -74,7 +77,7 @@ func (f *finder) block(p part, exact bool) block {
 
 // isFull reports whether the region would be more than an operation with the part.
 func (b *block) isFull(p part) bool {
-	return b.SizeBytes > 0 && (b.cost+p.cost > maxOpDataBytes || b.SizeBytes+p.SizeBytes > maxOpBytes)
+	return b.SizeBytes > 0 && (b.cost+p.cost > maxOpDataBytes || b.SizeBytes+p.SizeBytes > maxOpBytes || len(b.Pieces) == maxPieces)
 }
 
 func (b *block) add(p part) {

@@ -2,8 +2,11 @@ package diff
 
 import (
 	"bytes"
+	"math/rand/v2"
+	"slices"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
 	"conifer.dev/conifer/internal/wire/delta"
@@ -57,4 +60,32 @@ func TestPiecesCoverAnyEdit(t *testing.T) {
 		now := edited(t, old)
 		checkPieces(t, Pieces(old, now), len(old), len(now))
 	})
+}
+
+// A change in the middle leaves the rest in place, and a part that was moved is found.
+func TestPiecesFindWhatMoved(t *testing.T) {
+	old := make([]byte, 20000)
+	random := rand.NewChaCha8([32]byte{})
+	random.Read(old)
+	cut := func(from, to int) delta.Piece { return delta.Piece{From: int64(from), SizeBytes: int64(to - from)} }
+	changed := bytes.Clone(old)
+	for i := 5000; i < 5100; i += 20 {
+		changed[i]++
+	}
+	put := bytes.Repeat([]byte("put in"), 20)
+	for name, c := range map[string]struct {
+		now  []byte
+		want []delta.Piece
+	}{
+		"equal":   {old, []delta.Piece{cut(0, 20000)}},
+		"changed": {changed, []delta.Piece{cut(0, 20000)}},
+		"put in":  {slices.Concat(old[:7000], put, old[7000:]), []delta.Piece{cut(0, 7000), {From: delta.New, SizeBytes: 120}, cut(7000, 20000)}},
+		"removed": {slices.Concat(old[:7000], old[8000:]), []delta.Piece{cut(0, 7000), cut(8000, 20000)}},
+		"swapped": {slices.Concat(old[12000:], changed[:12000]), []delta.Piece{cut(12000, 20000), cut(0, 12000)}},
+		"empty":   {nil, nil},
+	} {
+		if diff := cmp.Diff(c.want, Pieces(old, c.now)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
 }
