@@ -9,12 +9,12 @@ import (
 
 // What data cost, about, in 16ths of a bit.
 const (
-	sameCost   = 1
-	otherCost  = 16 * 7  // a byte of a copy that differs
-	freshCost  = 16 * 5  // a byte that is new
-	freshStart = 16 * 8  // a piece that is new
-	copyStart  = 16 * 14 // a piece that is a copy, and 16 more for each bit of how far it is
-	oddStart   = 16 * 2  // more, when that is no multiple of four: tables have entries of whole words
+	sameCost   = 3
+	otherCost  = 120 // a byte of a copy that differs
+	freshCost  = 72  // a byte that is new
+	freshStart = 128 // a piece that is new
+	copyStart  = 288 // a piece that is a copy, and 16 more for each bit of how far it is
+	oddStart   = 32  // more, when that is no multiple of four: tables have entries of whole words
 )
 
 // fresh is the distance of a piece that is new.
