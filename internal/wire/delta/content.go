@@ -6,6 +6,7 @@ import (
 	"github.com/klauspost/compress/s2"
 
 	"conifer.dev/conifer/internal/fault"
+	"conifer.dev/conifer/internal/wire/zframe"
 )
 
 // content is bytes that are held for reading at random, in less memory than they have: in pages that are compressed each for
@@ -21,8 +22,8 @@ type content struct {
 }
 
 const (
-	pageSizeBytes = 16 << 10
-	cachedPages   = 256
+	pageSizeBytes = zframe.PageSizeBytes
+	cachedPages   = 64
 )
 
 type cached struct {
@@ -52,17 +53,13 @@ func (c *content) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// close compresses the page that has become full, and keeps it in the cache.
+// close compresses the page that has become full.
 func (c *content) close() {
 	var page []byte
 	if !isZero(c.tail) {
 		page = append(page, s2.EncodeBetter(c.spare[:cap(c.spare)], c.tail)...)
 	}
-	n := len(c.pages)
 	c.pages = append(c.pages, page)
-	slot := &c.cache[n%cachedPages]
-	slot.page = n + 1
-	slot.bytes = append(slot.bytes[:0], c.tail...)
 	c.tail = c.tail[:0]
 }
 
@@ -109,18 +106,32 @@ func (c *content) ReadAt(b []byte, offset int64) (int, error) {
 	return done, nil
 }
 
-// flat gives all bytes in one piece and forgets them. Pages of zeros are never touched, so that they take no memory.
-func (c *content) flat() []byte {
-	b := make([]byte, c.sizeBytes())
+// expand gives all bytes as they are and forgets them, page by page.
+func (c *content) expand() *zframe.Pages {
+	all, page := &zframe.Pages{}, make([]byte, pageSizeBytes)
 	for n := range c.pages {
-		if c.pages[n] != nil {
-			if _, err := s2.Decode(b[n*pageSizeBytes:][:pageSizeBytes], c.pages[n]); err != nil {
-				panic("delta: a page that was compressed here does not decompress") // memory is broken
-			}
-			c.pages[n] = nil
+		if c.pages[n] == nil {
+			all.Add(nil, pageSizeBytes)
+			continue
 		}
+		if _, err := s2.Decode(page, c.pages[n]); err != nil {
+			panic("delta: a page that was compressed here does not decompress") // memory is broken
+		}
+		c.pages[n] = nil
+		all.Add(page, pageSizeBytes)
 	}
-	copy(b[len(c.pages)*pageSizeBytes:], c.tail)
+	if len(c.tail) > 0 {
+		all.Add(c.tail, len(c.tail))
+	}
 	*c = content{}
+	return all
+}
+
+// bytes gives all bytes in one piece.
+func (c *content) bytes() []byte {
+	b := make([]byte, c.sizeBytes())
+	if _, err := c.ReadAt(b, 0); err != nil && err != io.EOF {
+		panic("delta: a content does not have the bytes it has")
+	}
 	return b
 }

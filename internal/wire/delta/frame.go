@@ -92,7 +92,11 @@ func (w *walk) frame(r *Region) error {
 	if err != nil {
 		return err
 	}
+	// A large content has models of its own, so that they are gone when it is packed, which needs the room.
 	inner := &walk{c: w.c, old: endless{old}, residue: w.residue, buffers: w.buffers}
+	if f.Kind == Zstd {
+		inner.residue = &residue{c: w.c}
+	}
 	made := newContent(MaxContentBytes)
 	if w.in != nil {
 		// A writer walks through the new content, and what it says of it is what a reader will have.
@@ -106,7 +110,7 @@ func (w *walk) frame(r *Region) error {
 	if err := inner.region(&f.Content); err != nil {
 		return err
 	}
-	inner.old = nil
+	inner.old, inner.residue = nil, nil
 	out := &exactly{w: w.out, left: r.SizeBytes}
 	old = nil // what is packed needs the room
 	if err := w.pack(f, made, out); err != nil {
@@ -210,7 +214,7 @@ func (w *walk) pack(f *Frame, made *content, out *exactly) error {
 	if f.Kind == Gzip {
 		return gzframe.Compress(out, io.NewSectionReader(made, 0, made.sizeBytes()), f.Gzip)
 	}
-	r := &zframe.Reparse{Content: made.flat(), Out: out, Align: newAlign(&f.Content)}
+	r := &zframe.Reparse{Content: made.expand(), Out: out, Align: newAlign(&f.Content)}
 	var err error
 	if f.OldSizeBytes > 0 {
 		old := io.NewSectionReader(w.old, f.OldAt, f.OldSizeBytes)

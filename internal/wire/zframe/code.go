@@ -16,7 +16,7 @@ type Align interface {
 // A writer gives the frame, a reader gets it written to out. Both have the content, and may have an older frame whose content
 // is like it. The work is in proportion to the content; errors of kind Corrupt are those of the coded data.
 type Reparse struct {
-	Content []byte
+	Content *Pages
 	Frame   *Reader   // of a writer
 	Out     io.Writer // of a reader
 	Old     *Reader   // nil for none
@@ -58,8 +58,8 @@ func (r *Reparse) Code(c *entropy.Coder) error {
 			}
 		}
 	}
-	if p.at != len(p.content) {
-		return corrupt("frame ends at byte %d of a content of %d", p.at, len(p.content))
+	if p.at != p.content.size {
+		return corrupt("frame ends at byte %d of a content of %d", p.at, p.content.size)
 	}
 	if !h.Checksum {
 		return nil
@@ -125,18 +125,18 @@ func (p *parse) block(told *Block) (*Block, error) {
 	if s.isFull.Code(p.c, truth(told.Size == maxBlock), shapeLimit) == 0 {
 		b.Size = int(s.size.Code(p.c, uint64(told.Size)))
 	}
-	if b.Size > maxBlock || b.Size > len(p.content)-p.at {
-		return nil, corrupt("block has %d bytes of content where %d are left", b.Size, min(maxBlock, len(p.content)-p.at))
+	if b.Size > maxBlock || b.Size > p.content.size-p.at {
+		return nil, corrupt("block has %d bytes of content where %d are left", b.Size, min(maxBlock, p.content.size-p.at))
 	}
 	end := p.at + b.Size
 	switch b.Kind {
 	case Raw:
-		b.Literals = append(b.Literals, p.content[p.at:end]...)
+		b.Literals = p.content.append(b.Literals, p.at, end)
 	case RLE:
 		if b.Size == 0 {
 			return nil, corrupt("block repeats a byte no times")
 		}
-		b.Literals = append(b.Literals, p.content[p.at])
+		b.Literals = append(b.Literals, p.content.byte(p.at))
 	case Compressed:
 		if err := p.sequences(told, b, end); err != nil {
 			return nil, err

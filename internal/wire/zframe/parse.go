@@ -1,7 +1,6 @@
 package zframe
 
 import (
-	"encoding/binary"
 	"math/bits"
 
 	"conifer.dev/conifer/internal/wire/entropy"
@@ -15,10 +14,10 @@ const (
 	kinds   = nearest + len(tableBytes)
 )
 
-// The tables of nearest places: for how many bytes, and how many places each holds. Together 16 MiB.
+// The tables of nearest places: for how many bytes, and how many places each holds. Together 9 MiB.
 var (
 	tableBytes = [...]int{3, 4, 5, 6, 7, 8, 12, 20}
-	tableBits  = [...]int{16, 20, 20, 20, 19, 19, 18, 17}
+	tableBits  = [...]int{15, 19, 19, 19, 18, 18, 17, 16}
 )
 
 // candidate is a place that the next match can be copied from.
@@ -31,7 +30,7 @@ type candidate struct {
 // parse codes how a content was cut into literals and matches.
 type parse struct {
 	c         *entropy.Coder
-	content   []byte
+	content   *Pages
 	reading   bool
 	at        int // in the content
 	filled    int // up to where the tables know the content
@@ -84,25 +83,15 @@ func (p *parse) init() {
 
 func bitLen(n int) int { return bits.Len(uint(n)) }
 
-// word is the next eight bytes of the content, zeros after its end.
-func (p *parse) word(at int) uint64 {
-	if at+8 <= len(p.content) {
-		return binary.LittleEndian.Uint64(p.content[at:])
-	}
-	var b [8]byte
-	copy(b[:], p.content[min(at, len(p.content)):])
-	return binary.LittleEndian.Uint64(b[:])
-}
-
 func (p *parse) slot(table, at int) *uint32 {
 	n := tableBytes[table]
-	h := p.word(at)
+	h := p.content.word(at)
 	if n < 8 {
 		h <<= 64 - 8*n
 	} else if n > 8 {
-		h = h*0x9E3779B97F4A7C15 ^ bits.RotateLeft64(p.word(at+n-8), 29)
+		h = h*0x9E3779B97F4A7C15 ^ bits.RotateLeft64(p.content.word(at+n-8), 29)
 		if n > 16 {
-			h ^= p.word(at+8) * 0xC2B2AE3D27D4EB4F
+			h ^= p.content.word(at+8) * 0xC2B2AE3D27D4EB4F
 		}
 	}
 	return &p.tables[table][h*0x9E3779B97F4A7C15>>(64-tableBits[table])]
@@ -111,7 +100,7 @@ func (p *parse) slot(table, at int) *uint32 {
 // fill makes the content before at known to the tables.
 func (p *parse) fill(at int) {
 	for ; p.filled < at; p.filled++ {
-		if p.filled >= 64 && p.word(p.filled) == 0 && p.word(p.filled-8) == 0 && p.word(p.filled+8) == 0 {
+		if p.filled >= 64 && p.content.word(p.filled) == 0 && p.content.word(p.filled-8) == 0 && p.content.word(p.filled+8) == 0 {
 			continue // in long runs of zeros, all are the same
 		}
 		for t := range p.tables {
@@ -123,16 +112,13 @@ func (p *parse) fill(at int) {
 // same is how far the content at a equals that at b, up to end.
 func (p *parse) same(a, b, end int) int {
 	n := 0
-	for b+n+8 <= end {
-		if x := binary.LittleEndian.Uint64(p.content[a+n:]) ^ binary.LittleEndian.Uint64(p.content[b+n:]); x != 0 {
-			return n + bits.TrailingZeros64(x)/8
+	for b+n < end {
+		if x := p.content.word(a+n) ^ p.content.word(b+n); x != 0 {
+			return min(n+bits.TrailingZeros64(x)/8, end-b)
 		}
 		n += 8
 	}
-	for b+n < end && p.content[a+n] == p.content[b+n] {
-		n++
-	}
-	return n
+	return end - b
 }
 
 // look lists the candidates at a place, each distance once.
@@ -216,7 +202,7 @@ func (p *parse) starts(at, literals int, told bool) bool {
 	ctx := [...]int{
 		(past<<4|best)<<3 | lit,
 		hash(past<<8|oldFits<<4|rb, best<<4|firstKind),
-		hash(int(p.content[at])|lit<<8, best|past<<8),
+		hash(int(p.content.byte(at))|lit<<8, best|past<<8),
 		hash(int(p.history&0xff)<<8|past<<2|oldFits, best<<4|rb) ^ lit<<3,
 	}
 	for i, x := range ctx {
@@ -334,7 +320,7 @@ func (p *parse) sequences(told, b *Block, end int) error {
 			return corrupt("block has more sequences than fit")
 		}
 		if !p.starts(at, literals, starts) {
-			b.Literals = append(b.Literals, p.content[at])
+			b.Literals = append(b.Literals, p.content.byte(at))
 			literals++
 			at++
 			continue
