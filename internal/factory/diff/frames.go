@@ -78,7 +78,7 @@ func zstdFrames(file []byte) (all []compressed) {
 // gzipped takes the whole of a gzip file.
 func gzipped(old, new []byte, at erofs.Node) []framed {
 	plain, header, ok := gzframe.Restorable(new)
-	if !ok || len(plain) == 0 || len(plain) > delta.MaxContentBytes {
+	if !ok || len(plain) == 0 || int64(len(plain)) > delta.ContentLimit(int64(len(new))) {
 		return nil
 	}
 	f := &delta.Frame{Kind: delta.Gzip, Gzip: header}

@@ -7,6 +7,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 	"pgregory.net/rapid"
 
+	"conifer.dev/conifer/internal/fault"
 	"conifer.dev/conifer/internal/wire/gzframe"
 )
 
@@ -85,21 +86,33 @@ func TestWriteCosts(t *testing.T) {
 
 // A delta that is wrong ends in an error or in wrong bytes, and in nothing else.
 func FuzzApply(f *testing.F) {
-	old := bytes.Repeat([]byte("evergreen machines "), 50)
-	now := append(bytes.Clone(old[:700]), "a new end"...)
-	plan := &Plan{OldSizeBytes: int64(len(old)), SizeBytes: int64(len(now)), Regions: []Region{{
-		SizeBytes: int64(len(now)), Pieces: []Piece{{0, 700}, {New, 9}},
-	}}}
+	text := bytes.Repeat([]byte("evergreen machines "), 50)
+	changed := append(bytes.Clone(text[:700]), "a new end"...)
+	old, now := bytes.Clone(text), bytes.Clone(changed)
+	regions := []Region{{SizeBytes: 709, Pieces: []Piece{{0, 700}, {New, 9}}}}
+	for _, kind := range []FrameKind{Gzip, Zstd} {
+		before, _ := compressed(f, kind, text)
+		after, header := compressed(f, kind, changed)
+		regions = append(regions, Region{SizeBytes: int64(len(after)), Frame: &Frame{
+			Kind: kind, OldAt: int64(len(old)), OldSizeBytes: int64(len(before)), Gzip: header, Content: regions[0],
+		}})
+		old, now = append(old, before...), append(now, after...)
+	}
+	plan := &Plan{OldSizeBytes: int64(len(old)), SizeBytes: int64(len(now)), Regions: regions}
 	data, err := Write(plan, bytes.NewReader(old), bytes.NewReader(now))
 	if err != nil {
 		f.Fatal(err)
 	}
 	f.Add(data)
+	f.Add([]byte{version})
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var got bytes.Buffer
 		err := Apply(&got, bytes.NewReader(old), int64(len(old)), data, int64(len(now)))
 		if err == nil && got.Len() != len(now) {
 			t.Errorf("%d bytes were written, want %d", got.Len(), len(now))
+		}
+		if err != nil && !fault.Is(err, fault.Corrupt) && !fault.Is(err, fault.Unsupported) && !fault.Is(err, fault.Invalid) {
+			t.Errorf("the error is %v, want one of the delta", err)
 		}
 	})
 }

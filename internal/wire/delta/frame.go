@@ -35,8 +35,12 @@ const (
 // MaxContentBytes is the most that a frame can hold, so that a reader can hold the old and the new content.
 const MaxContentBytes = 96 << 20
 
-// frame codes where a frame is and what it holds.
-func (p *planCoder) frame(told *Frame) (*Frame, error) {
+// ContentLimit is the most that a frame of a size can hold: deflate cannot do better, and what Zstandard holds beyond is
+// nothing that files hold. So the work is in proportion to what is written.
+func ContentLimit(sizeBytes int64) int64 { return min(MaxContentBytes, 64<<10+1032*sizeBytes) }
+
+// frame codes where a frame of a size is and what it holds.
+func (p *planCoder) frame(told *Frame, sizeBytes int64) (*Frame, error) {
 	f := &Frame{}
 	if told != nil {
 		*f = *told
@@ -57,7 +61,7 @@ func (p *planCoder) frame(told *Frame) (*Frame, error) {
 	// The old content is not known yet: who reads beyond its end is found out when it happens.
 	expects, oldSizeBytes := p.expects, p.oldSizeBytes
 	p.expects, p.oldSizeBytes = 0, MaxContentBytes
-	content, err := p.region(told.content(), MaxContentBytes)
+	content, err := p.region(told.content(), ContentLimit(sizeBytes))
 	if err != nil {
 		return nil, err
 	}
@@ -125,7 +129,7 @@ func (w *walk) frame(r *Region) error {
 
 // unpack reads a frame's content.
 func (w *walk) unpack(kind FrameKind, in io.Reader, sizeBytes int64) (*content, error) {
-	c := newContent(MaxContentBytes)
+	c := newContent(ContentLimit(sizeBytes))
 	if sizeBytes == 0 {
 		return c, nil
 	}

@@ -117,7 +117,7 @@ func (p *planCoder) region(told *Region, left int64) (*Region, error) {
 		return nil, fault.New(fault.Corrupt, "delta has a region of %d bytes where %d are left", r.SizeBytes, left)
 	}
 	if p.isFrame.Code(p.c, truth(r.Frame != nil), planLimit) == 1 {
-		frame, err := p.frame(r.Frame)
+		frame, err := p.frame(r.Frame, r.SizeBytes)
 		return &Region{SizeBytes: r.SizeBytes, Frame: frame}, err
 	}
 	r.Exact = p.exact.Code(p.c, truth(r.Exact), planLimit) == 1

@@ -33,7 +33,7 @@ func Restorable(b []byte) (sizeBytes int64, plain []byte, ok bool) {
 	if r.Header.Checksum && w.WriteChecksum(r.Checksum) != nil {
 		return 0, nil, false
 	}
-	return int64(again.n), c.bytes(), again.n == len(b)-in.Len()
+	return int64(again.n), c.bytes(), again.n == len(b)-in.Len() && c.sizeBytes() <= ContentLimit(int64(again.n))
 }
 
 // comparing accepts what is written as long as it is as wanted.

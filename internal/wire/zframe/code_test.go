@@ -1,0 +1,142 @@
+package zframe
+
+import (
+	"bytes"
+	"os"
+	"testing"
+
+	"github.com/klauspost/compress/zstd"
+	"pgregory.net/rapid"
+
+	"conifer.dev/conifer/internal/fault"
+	"conifer.dev/conifer/internal/wire/entropy"
+)
+
+// plain is the content of a frame, by another decoder than ours.
+func plain(t rapid.TB, frame []byte) []byte {
+	t.Helper()
+	z, err := zstd.NewReader(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer z.Close()
+	b, err := z.DecodeAll(frame, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func pages(b []byte) *Pages {
+	p := &Pages{}
+	for len(b) > 0 {
+		n := min(len(b), PageSizeBytes)
+		p.Add(b[:n], n)
+		b = b[n:]
+	}
+	return p
+}
+
+func reader(t rapid.TB, frame []byte) *Reader {
+	t.Helper()
+	if frame == nil {
+		return nil
+	}
+	r, err := NewReader(bytes.NewReader(frame), 1<<30)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// shift says that all of the new content was so many bytes earlier in the old one.
+type shift int64
+
+func (s shift) ToOld(at int64) (int64, bool)  { return at - int64(s), at >= int64(s) }
+func (s shift) ToNew(old int64) (int64, bool) { return old + int64(s), true }
+
+// told is what is written of a frame beside its content.
+func told(t rapid.TB, frame, content, old []byte, align Align) []byte {
+	t.Helper()
+	c := entropy.NewWriter()
+	r := &Reparse{Content: pages(content), Frame: reader(t, frame), Old: reader(t, old), Align: align}
+	if err := r.Code(c); err != nil {
+		t.Fatal(err)
+	}
+	return c.Finish()
+}
+
+// restored is the frame that comes of it.
+func restored(data, content []byte, old *Reader, align Align) ([]byte, error) {
+	c := entropy.NewReader(data)
+	var out bytes.Buffer
+	r := &Reparse{Content: pages(content), Out: &out, Old: old, Align: align}
+	if err := r.Code(c); err != nil {
+		return nil, err
+	}
+	return out.Bytes(), c.Err()
+}
+
+// A frame of libzstd at its highest level comes back from its content and a small part of its size.
+func TestGoldenFrameFromItsContent(t *testing.T) {
+	frame, err := os.ReadFile("testdata/golden.zst")
+	if err != nil {
+		t.Fatal(err)
+	}
+	content := plain(t, frame)
+	alone := told(t, frame, content, nil, nil)
+	if again, err := restored(alone, content, nil, nil); err != nil || !bytes.Equal(again, frame) {
+		t.Fatalf("the frame is another: %v", err)
+	}
+	beside := told(t, frame, content, frame, shift(0))
+	if again, err := restored(beside, content, reader(t, frame), shift(0)); err != nil || !bytes.Equal(again, frame) {
+		t.Fatalf("the frame is another beside itself: %v", err)
+	}
+	if len(alone)*2 > len(frame) || len(beside)*2 > len(alone) {
+		t.Errorf("%d bytes tell a frame of %d, %d beside the same frame", len(alone), len(frame), len(beside))
+	}
+}
+
+// Frames of another encoder come back, with and without an older one, as long as they can be put together at all.
+func TestFramesFromTheirContent(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		level := zstd.EncoderLevel(rapid.IntRange(1, 4).Draw(t, "level"))
+		z, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(level), zstd.WithEncoderConcurrency(1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		old := content(rapid.Uint64().Draw(t, "seed"), rapid.IntRange(0, 200_000).Draw(t, "size"))
+		by := rapid.IntRange(0, 100).Draw(t, "shift")
+		now := append(bytes.Repeat([]byte{7}, by), old...)
+		before, frame := z.EncodeAll(old, nil), z.EncodeAll(now, nil)
+		if !bytes.Equal(rewrite(t, frame, 1<<30), frame) || len(old) == 0 {
+			t.Skip("an encoder with other habits")
+		}
+		data := told(t, frame, now, before, shift(by))
+		again, err := restored(data, now, reader(t, before), shift(by))
+		if err != nil || !bytes.Equal(again, frame) {
+			t.Fatalf("the frame is another: %v", err)
+		}
+	})
+}
+
+// Whatever the data say, restoring ends in a frame or an error.
+func FuzzReparse(f *testing.F) {
+	frame, err := os.ReadFile("testdata/golden.zst")
+	if err != nil {
+		f.Fatal(err)
+	}
+	z, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1))
+	if err != nil {
+		f.Fatal(err)
+	}
+	small := plain(f, frame)[:5000]
+	now := z.EncodeAll(small, nil)
+	f.Add(told(f, now, small, nil, nil))
+	f.Add([]byte{})
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if _, err := restored(data, small, nil, nil); err != nil && !fault.Is(err, fault.Corrupt) {
+			t.Errorf("the error is %v, want one of kind Corrupt", err)
+		}
+	})
+}
