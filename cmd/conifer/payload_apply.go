@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 
 	"github.com/spf13/cobra"
 
@@ -30,7 +31,12 @@ func (c *command) payloadApply() *cobra.Command {
 	return needs(verb, "payload", "out")
 }
 
+// applyMemoryBytes is when the garbage of applying is collected in any case, so that it takes the memory of a machine and not that of a
+// workstation.
+const applyMemoryBytes = 64 << 20
+
 func (c *command) applyPayload(ctx context.Context, from, file, out string) error {
+	defer debug.SetMemoryLimit(debug.SetMemoryLimit(applyMemoryBytes))
 	m, err := readManifest(file)
 	if err != nil {
 		return err
