@@ -218,13 +218,11 @@ func (w *walk) pack(f *Frame, made *content, out *exactly) error {
 	if f.Kind == Gzip {
 		return gzframe.Compress(out, io.NewSectionReader(made, 0, made.sizeBytes()), f.Gzip)
 	}
-	r := &zframe.Reparse{Content: made.expand(), Out: out, Align: newAlign(&f.Content)}
+	r := &zframe.Reparse{Content: made.expand(), Out: out}
 	var err error
 	if f.OldSizeBytes > 0 {
 		old := io.NewSectionReader(w.old, f.OldAt, f.OldSizeBytes)
-		if r.Old, err = zframe.NewReader(bufio.NewReaderSize(old, bufferSizeBytes), MaxContentBytes); err != nil {
-			return err
-		}
+		r.Old = &zframe.Old{Frame: old, SizeBytes: f.OldSizeBytes, ContentLimitBytes: MaxContentBytes, Align: newAlign(&f.Content)}
 	}
 	if w.in != nil {
 		if r.Frame, err = zframe.NewReader(io.NewSectionReader(w.in, w.pos, out.left), MaxContentBytes); err != nil {
@@ -254,16 +252,28 @@ func newAlign(r *Region) *align {
 }
 
 // ToOld implements zframe.Align.
-func (a *align) ToOld(at int64) (int64, bool) {
+func (a *align) ToOld(at int64) (old, length int64) {
 	i := sort.Search(len(a.pieces), func(i int) bool { return a.pieces[i].to > at }) - 1
 	if i < 0 || at >= a.pieces[i].to+a.pieces[i].size {
-		return 0, false
+		return 0, 0
 	}
-	return a.pieces[i].from + at - a.pieces[i].to, true
+	return a.pieces[i].from + at - a.pieces[i].to, a.pieces[i].to + a.pieces[i].size - at
 }
 
 // ToNew implements zframe.Align.
-func (a *align) ToNew(old int64) (int64, bool) { return a.moves.at(old) }
+func (a *align) ToNew(old int64) (at, length int64) {
+	i := sort.Search(len(a.moves), func(i int) bool { return a.moves[i].from > old }) - 1
+	if i < 0 {
+		return 0, 0
+	}
+	m := a.moves[i]
+	// What lies between two runs is taken to have gone with the first.
+	length = MaxContentBytes - old
+	if i+1 < len(a.moves) {
+		length = a.moves[i+1].from - old
+	}
+	return m.to + old - m.from, length
+}
 
 // endless is an old content of which nobody knew how long it is.
 type endless struct{ *content }

@@ -8,26 +8,34 @@ type span struct {
 	bits uint8
 }
 
-// spans makes the spans of codes: the first are one number each, from first on, and then each has so many bits.
-func spans(first uint32, single int, widths ...uint8) []span {
-	var all []span
-	for range single {
-		all = append(all, span{first, 0})
-		first++
-	}
-	for _, w := range widths {
-		all = append(all, span{first, w})
-		first += 1 << w
-	}
-	return all
-}
-
-var (
-	literalSpans = spans(0, 16, 1, 1, 1, 1, 2, 2, 3, 3, 4, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16)
-	matchSpans   = spans(minMatch, 32, 1, 1, 1, 1, 2, 2, 3, 3, 4, 4, 5, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16)
+// How many codes there are.
+const (
+	literalCodes = 36
+	offsetCodes  = 32
+	matchCodes   = 53
 )
 
-const maxOffsetCode = 31
+// fillSpans makes the spans of codes: the first are one number each, from first on, and the last have so many bits.
+func fillSpans(all []span, first uint32, widths ...uint8) {
+	single := len(all) - len(widths)
+	for i := range all {
+		all[i].base = first
+		if i >= single {
+			all[i].bits = widths[i-single]
+		}
+		first += 1 << all[i].bits
+	}
+}
+
+var literalSpans = func() (all [literalCodes]span) {
+	fillSpans(all[:], 0, 1, 1, 1, 1, 2, 2, 3, 3, 4, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16)
+	return
+}()
+
+var matchSpans = func() (all [matchCodes]span) {
+	fillSpans(all[:], minMatch, 1, 1, 1, 1, 2, 2, 3, 3, 4, 4, 5, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16)
+	return
+}()
 
 // smallCodes is the code of each small number.
 func smallCodes(all []span, n uint32) []uint8 {
@@ -41,8 +49,8 @@ func smallCodes(all []span, n uint32) []uint8 {
 }
 
 var (
-	smallLiteral = smallCodes(literalSpans, 64)
-	smallMatch   = smallCodes(matchSpans, 131)
+	smallLiteral = smallCodes(literalSpans[:], 64)
+	smallMatch   = smallCodes(matchSpans[:], 131)
 )
 
 // literalCodeOf is the code of a number of literals.
@@ -75,5 +83,5 @@ var predefined = [3]*table{
 
 var (
 	maxLogs    = [3]int{9, 8, 9}
-	symbolsMax = [3]int{len(literalSpans), maxOffsetCode + 1, len(matchSpans)}
+	symbolsMax = [3]int{literalCodes, offsetCodes, matchCodes}
 )

@@ -5,10 +5,10 @@ import "encoding/binary"
 // literalSizes are the bits of each of the two sizes in the header of literals with a tree, by the format.
 var literalSizes = [4]int{10, 10, 14, 18}
 
-// readLiterals reads the literals of a block and returns what follows them.
-func (r *Reader) readLiterals(b *Block, data []byte) ([]byte, error) {
+// readLiterals reads the literals of a block and returns how many there are, and what follows them.
+func (r *Reader) readLiterals(b *Block, data []byte) (int, []byte, error) {
 	if len(data) == 0 {
-		return nil, corrupt("block has no literals")
+		return 0, nil, corrupt("block has no literals")
 	}
 	b.LiteralKind, b.LiteralFormat = LiteralKind(data[0]&3), data[0]>>2&3
 	if b.LiteralKind == RawLiterals || b.LiteralKind == RLELiterals {
@@ -19,27 +19,30 @@ func (r *Reader) readLiterals(b *Block, data []byte) ([]byte, error) {
 	size, stored := int(in.take(n)), int(in.take(n))
 	head := (in.at + 7) / 8
 	if size > maxBlock || head+stored > len(data) {
-		return nil, corrupt("literals are larger than their block")
+		return 0, nil, corrupt("literals are larger than their block")
 	}
 	streams, rest := data[head:head+stored], data[head+stored:]
+	if r.sequencesOnly {
+		return size, rest, nil
+	}
 	if b.LiteralKind == TreeLiterals {
 		t, used, err := readTree(streams)
 		if err != nil {
-			return nil, err
+			return 0, nil, err
 		}
 		r.tree, b.Tree, streams = t, streams[:used], streams[used:]
 	}
 	if r.tree == nil {
-		return nil, corrupt("first literals are without a tree")
+		return 0, nil, corrupt("first literals are without a tree")
 	}
 	var err error
 	r.literals, err = r.tree.decodeStreams(r.literals[:0], streams, size, b.LiteralFormat != 0)
 	b.Literals = r.literals
-	return rest, err
+	return size, rest, err
 }
 
-// readPlainLiterals reads literals without a tree.
-func (r *Reader) readPlainLiterals(b *Block, data []byte) ([]byte, error) {
+// readPlainLiterals reads literals without a tree, as readLiterals does.
+func (r *Reader) readPlainLiterals(b *Block, data []byte) (int, []byte, error) {
 	in := forward{data: data, at: 3}
 	n := 5
 	if b.LiteralFormat&1 != 0 {
@@ -51,7 +54,7 @@ func (r *Reader) readPlainLiterals(b *Block, data []byte) ([]byte, error) {
 		stored = 1
 	}
 	if size > maxBlock || head+stored > len(data) {
-		return nil, corrupt("literals are larger than their block")
+		return 0, nil, corrupt("literals are larger than their block")
 	}
 	b.Literals = data[head : head+stored]
 	if b.LiteralKind == RLELiterals {
@@ -61,7 +64,7 @@ func (r *Reader) readPlainLiterals(b *Block, data []byte) ([]byte, error) {
 		}
 		b.Literals = r.literals
 	}
-	return data[head+stored:], nil
+	return size, data[head+stored:], nil
 }
 
 // fourStreams is the size of the jump table before four streams.

@@ -14,6 +14,9 @@ type Reader struct {
 	tree     *tree
 	tables   [3]*table
 	done     bool
+	offset   int64 // in the frame
+	// sequencesOnly leaves the literals out of the blocks.
+	sequencesOnly bool
 }
 
 // NewReader reads a frame's header. A frame with more content than the limit is refused.
@@ -25,7 +28,7 @@ func NewReader(in io.Reader, limitBytes int64) (*Reader, error) {
 	if h.ContentSize > uint64(limitBytes) {
 		return nil, corrupt("frame says that it has %d bytes of content, at most %d are allowed", h.ContentSize, limitBytes)
 	}
-	return &Reader{Header: h, in: in, limit: limitBytes, data: make([]byte, maxBlock+padding)}, nil
+	return &Reader{Header: h, in: in, limit: limitBytes, data: make([]byte, maxBlock+padding), offset: int64(len(magic) + len(h.Bytes))}, nil
 }
 
 // Next is the next block, and io.EOF after the last. It is good until Next is called again.
@@ -50,6 +53,7 @@ func (r *Reader) Next() (*Block, error) {
 		return nil, corrupt("frame has too much content")
 	}
 	r.limit -= int64(b.Size)
+	r.offset += int64(len(head)) + int64(r.stored(b, size))
 	if r.done = b.Last; r.done && r.Header.Checksum {
 		var sum [4]byte
 		if err := fill(r.in, sum[:]); err != nil {
@@ -60,11 +64,16 @@ func (r *Reader) Next() (*Block, error) {
 	return b, nil
 }
 
-func (r *Reader) readBlock(b *Block, size int) error {
-	stored := size
+// stored is how many bytes a block has in the frame that says it has so many.
+func (r *Reader) stored(b *Block, size int) int {
 	if b.Kind == RLE {
-		stored = 1
+		return 1
 	}
+	return size
+}
+
+func (r *Reader) readBlock(b *Block, size int) error {
+	stored := r.stored(b, size)
 	data := r.data[:stored]
 	if err := fill(r.in, data); err != nil {
 		return err
@@ -75,11 +84,11 @@ func (r *Reader) readBlock(b *Block, size int) error {
 		b.Size, b.Literals = size, data
 		return nil
 	case Compressed:
-		rest, err := r.readLiterals(b, data)
+		literals, rest, err := r.readLiterals(b, data)
 		if err != nil {
 			return err
 		}
-		return r.readSequences(b, rest)
+		return r.readSequences(b, rest, literals)
 	}
 	return corrupt("block is of the reserved kind")
 }

@@ -4,12 +4,12 @@ package zframe
 const longCount = 0x7F00
 
 // readSequences reads the sequences of a block, which are all of data, and adds up its content.
-func (r *Reader) readSequences(b *Block, data []byte) error {
+func (r *Reader) readSequences(b *Block, data []byte, literals int) error {
 	n, data, err := readCount(data)
 	if err != nil {
 		return err
 	}
-	b.Size = len(b.Literals)
+	b.Size = literals
 	if n == 0 {
 		if len(data) > 0 {
 			return corrupt("block has %d bytes too many", len(data))
@@ -26,7 +26,7 @@ func (r *Reader) readSequences(b *Block, data []byte) error {
 	if !ok {
 		return corrupt("sequences have no end mark")
 	}
-	return r.decodeSequences(b, &in, n)
+	return r.decodeSequences(b, &in, n, literals)
 }
 
 // readCount reads how many sequences there are.
@@ -93,10 +93,9 @@ func tableOf(code int, mode Mode, data []byte, before *table) (*table, int, erro
 }
 
 // decodeSequences reads n sequences, which must be all that is in the stream.
-func (r *Reader) decodeSequences(b *Block, in *backward, n int) error {
+func (r *Reader) decodeSequences(b *Block, in *backward, n, literals int) error {
 	lt, ot, mt := r.tables[literalCode], r.tables[offsetCode], r.tables[matchCode]
 	ls, os, ms := in.take(lt.log), in.take(ot.log), in.take(mt.log)
-	literals := len(b.Literals)
 	for i := range n {
 		l, o, m := lt.states[ls], ot.states[os], mt.states[ms]
 		var s Sequence
