@@ -6,7 +6,6 @@ import (
 	"github.com/klauspost/compress/s2"
 
 	"conifer.dev/conifer/internal/fault"
-	"conifer.dev/conifer/internal/wire/zframe"
 )
 
 // content is bytes that are held for reading at random, in less memory than they have: in pages that are compressed each for
@@ -15,15 +14,14 @@ type content struct {
 	pages [][]byte // compressed; nil is a page of zeros
 	tail  []byte   // what does not fill a page yet
 	limit int64
-	cache [cachedPages]cached
+	cache []cached // by page, modulo how many
 	spare []byte
-
-	copying [4096]byte
 }
 
 const (
-	pageSizeBytes = zframe.PageSizeBytes
-	cachedPages   = 64
+	pageSizeBytes = 16 << 10
+	pagesGrowing  = 512 // pages held plain while a content grows, which reads it at random,
+	pagesPassing  = 16  // and while it is read in order
 )
 
 type cached struct {
@@ -32,14 +30,15 @@ type cached struct {
 }
 
 func newContent(limitBytes int64) *content {
-	return &content{limit: limitBytes, tail: make([]byte, 0, pageSizeBytes), spare: make([]byte, 0, s2.MaxEncodedLen(pageSizeBytes))}
+	return &content{limit: limitBytes, cache: make([]cached, pagesGrowing), tail: make([]byte, 0, pageSizeBytes), spare: make([]byte, 0, s2.MaxEncodedLen(pageSizeBytes))}
 }
 
-func (c *content) sizeBytes() int64 { return int64(len(c.pages))*pageSizeBytes + int64(len(c.tail)) }
+// SizeBytes is how many bytes were added.
+func (c *content) SizeBytes() int64 { return int64(len(c.pages))*pageSizeBytes + int64(len(c.tail)) }
 
 // Write adds bytes, at most to the limit.
 func (c *content) Write(b []byte) (int, error) {
-	if c.sizeBytes()+int64(len(b)) > c.limit {
+	if c.SizeBytes()+int64(len(b)) > c.limit {
 		return 0, fault.New(fault.Corrupt, "delta holds content of more than %d bytes", c.limit)
 	}
 	for rest := b; len(rest) > 0; {
@@ -78,7 +77,7 @@ func (c *content) page(offset int64) []byte {
 	if n == len(c.pages) {
 		return c.tail[at:]
 	}
-	slot := &c.cache[n%cachedPages]
+	slot := &c.cache[n%len(c.cache)]
 	if slot.page != n+1 {
 		slot.page = n + 1
 		if slot.bytes == nil {
@@ -98,7 +97,7 @@ func (c *content) page(offset int64) []byte {
 func (c *content) ReadAt(b []byte, offset int64) (int, error) {
 	done := 0
 	for done < len(b) {
-		if offset < 0 || offset+int64(done) >= c.sizeBytes() {
+		if offset < 0 || offset+int64(done) >= c.SizeBytes() {
 			return done, io.EOF
 		}
 		done += copy(b[done:], c.page(offset+int64(done)))
@@ -106,32 +105,48 @@ func (c *content) ReadAt(b []byte, offset int64) (int, error) {
 	return done, nil
 }
 
-// expand gives all bytes as they are and forgets them, page by page.
-func (c *content) expand() *zframe.Pages {
-	all, page := &zframe.Pages{}, make([]byte, pageSizeBytes)
-	for n := range c.pages {
-		if c.pages[n] == nil {
-			all.Add(nil, pageSizeBytes)
-			continue
-		}
-		if _, err := s2.Decode(page, c.pages[n]); err != nil {
-			panic("delta: a page that was compressed here does not decompress") // memory is broken
-		}
-		c.pages[n] = nil
-		all.Add(page, pageSizeBytes)
-	}
-	if len(c.tail) > 0 {
-		all.Add(c.tail, len(c.tail))
-	}
-	*c = content{}
-	return all
+// passing is an old content that is read as often as the pieces of a region say. What will not be read any more is forgotten, so that the
+// new content can grow in its stead.
+type passing struct {
+	*content
+	left []uint32 // by page: how many of its bytes will yet be read
 }
 
-// bytes gives all bytes in one piece.
-func (c *content) bytes() []byte {
-	b := make([]byte, c.sizeBytes())
-	if _, err := c.ReadAt(b, 0); err != nil && err != io.EOF {
-		panic("delta: a content does not have the bytes it has")
+func newPassing(c *content, pieces []Piece) *passing {
+	p := &passing{c, make([]uint32, len(c.pages))}
+	for _, piece := range pieces {
+		if piece.From != New {
+			p.count(piece.From, piece.SizeBytes, func(n int, bytes uint32) { p.left[n] += bytes })
+		}
 	}
-	return b
+	c.cache = make([]cached, pagesPassing)
+	for n, left := range p.left {
+		if left == 0 {
+			p.pages[n] = nil
+		}
+	}
+	return p
+}
+
+// count calls f for each whole page that bytes are in.
+func (p *passing) count(at, sizeBytes int64, f func(page int, bytes uint32)) {
+	for end := at + sizeBytes; at < end && at/pageSizeBytes < int64(len(p.left)); {
+		next := min(end, (at/pageSizeBytes+1)*pageSizeBytes)
+		f(int(at/pageSizeBytes), uint32(next-at))
+		at = next
+	}
+}
+
+// ReadAt implements io.ReaderAt. Nobody knew how long the content would be when the pieces were told, so its end is an error of theirs.
+func (p *passing) ReadAt(b []byte, offset int64) (int, error) {
+	n, err := p.content.ReadAt(b, offset)
+	if err == io.EOF {
+		return n, fault.New(fault.Corrupt, "delta reads byte %d of a content of %d", offset+int64(len(b)), p.SizeBytes())
+	}
+	p.count(offset, int64(n), func(page int, bytes uint32) {
+		if p.left[page] -= bytes; p.left[page] == 0 {
+			p.pages[page] = nil
+		}
+	})
+	return n, err
 }

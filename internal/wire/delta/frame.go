@@ -3,6 +3,7 @@ package delta
 import (
 	"bufio"
 	"io"
+	"slices"
 	"sort"
 
 	"conifer.dev/conifer/internal/fault"
@@ -92,19 +93,19 @@ func (p *planCoder) text(s string) string {
 // frame makes the region of a frame.
 func (w *walk) frame(r *Region) error {
 	f := r.Frame
-	old, err := w.unpack(f.Kind, io.NewSectionReader(w.old, f.OldAt, f.OldSizeBytes), f.OldSizeBytes)
-	if err != nil {
+	old := newContent(ContentLimit(f.OldSizeBytes))
+	if err := unpack(old, f.Kind, io.NewSectionReader(w.old, f.OldAt, f.OldSizeBytes)); err != nil {
 		return err
 	}
 	// A large content has models of its own, so that they are gone when it is packed, which needs the room.
-	inner := &walk{c: w.c, old: endless{old}, residue: w.residue, buffers: w.buffers}
+	inner := &walk{c: w.c, old: newPassing(old, f.Content.Pieces), residue: w.residue, buffers: w.buffers}
 	if f.Kind == Zstd {
 		inner.residue = &residue{c: w.c}
 	}
-	made := newContent(MaxContentBytes)
+	made := zframe.NewPages(MaxContentBytes)
 	if w.in != nil {
 		// A writer walks through the new content, and what it says of it is what a reader will have.
-		if made, err = w.unpack(f.Kind, io.NewSectionReader(w.in, w.pos, r.SizeBytes), r.SizeBytes); err != nil {
+		if err := unpack(made, f.Kind, io.NewSectionReader(w.in, w.pos, r.SizeBytes)); err != nil {
 			return err
 		}
 		inner.in = made
@@ -114,9 +115,8 @@ func (w *walk) frame(r *Region) error {
 	if err := inner.region(&f.Content); err != nil {
 		return err
 	}
-	inner.old, inner.residue = nil, nil
+	old, inner = nil, nil // what is packed needs the room
 	out := &exactly{w: w.out, left: r.SizeBytes}
-	old = nil // what is packed needs the room
 	if err := w.pack(f, made, out); err != nil {
 		return err
 	}
@@ -127,30 +127,42 @@ func (w *walk) frame(r *Region) error {
 	return nil
 }
 
-// unpack reads a frame's content.
-func (w *walk) unpack(kind FrameKind, in io.Reader, sizeBytes int64) (*content, error) {
-	c := newContent(ContentLimit(sizeBytes))
-	if sizeBytes == 0 {
-		return c, nil
+// store is a content that grows.
+type store interface {
+	io.Writer
+	io.ReaderAt
+	SizeBytes() int64
+}
+
+// unpack adds the content of a frame to a store. No input gives an empty content.
+func unpack(c store, kind FrameKind, in *io.SectionReader) error {
+	if in.Size() == 0 {
+		return nil
 	}
 	if kind == Zstd {
-		return c, unpackZstd(c, in)
+		return (&unpacker{store: c}).zstd(in)
 	}
 	z, err := gzframe.NewReader(in, MaxContentBytes)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	_, err = io.Copy(c, z)
-	return c, err
+	return err
 }
 
-// unpackZstd carries out the sequences of a frame.
-func unpackZstd(c *content, in io.Reader) error {
+// unpacker carries out the sequences of a Zstandard frame.
+type unpacker struct {
+	store
+	distances zframe.Distances
+	copying   [4096]byte
+}
+
+func (c *unpacker) zstd(in io.Reader) error {
 	r, err := zframe.NewReader(bufio.NewReaderSize(in, bufferSizeBytes), MaxContentBytes)
 	if err != nil {
 		return err
 	}
-	distances := zframe.Initial
+	c.distances = zframe.Initial
 	for {
 		b, err := r.Next()
 		if err == io.EOF {
@@ -159,14 +171,14 @@ func unpackZstd(c *content, in io.Reader) error {
 		if err != nil {
 			return err
 		}
-		if err := c.block(b, &distances); err != nil {
+		if err := c.block(b); err != nil {
 			return err
 		}
 	}
 }
 
 // block adds the content of a block.
-func (c *content) block(b *zframe.Block, distances *zframe.Distances) error {
+func (c *unpacker) block(b *zframe.Block) error {
 	if b.Kind == zframe.RLE {
 		return c.repeat(b.Literals, b.Size)
 	}
@@ -176,7 +188,7 @@ func (c *content) block(b *zframe.Block, distances *zframe.Distances) error {
 			return err
 		}
 		literals = literals[s.Literals:]
-		if err := c.match(int64(distances.Take(s)), int64(s.Match)); err != nil {
+		if err := c.match(int64(c.distances.Take(s)), int64(s.Match)); err != nil {
 			return err
 		}
 	}
@@ -184,7 +196,7 @@ func (c *content) block(b *zframe.Block, distances *zframe.Distances) error {
 	return err
 }
 
-func (c *content) repeat(b []byte, n int) error {
+func (c *unpacker) repeat(b []byte, n int) error {
 	for range n {
 		if _, err := c.Write(b[:1]); err != nil {
 			return err
@@ -194,14 +206,14 @@ func (c *content) repeat(b []byte, n int) error {
 }
 
 // match adds n bytes again that were added so far before.
-func (c *content) match(distance, n int64) error {
-	if distance < 1 || distance > c.sizeBytes() {
-		return fault.New(fault.Corrupt, "frame copies from %d bytes before byte %d", distance, c.sizeBytes())
+func (c *unpacker) match(distance, n int64) error {
+	if distance < 1 || distance > c.SizeBytes() {
+		return fault.New(fault.Corrupt, "frame copies from %d bytes before byte %d", distance, c.SizeBytes())
 	}
 	for n > 0 {
 		part := min(n, distance, int64(len(c.copying)))
 		b := c.copying[:part]
-		if _, err := c.ReadAt(b, c.sizeBytes()-distance); err != nil {
+		if _, err := c.ReadAt(b, c.SizeBytes()-distance); err != nil {
 			return err
 		}
 		if _, err := c.Write(b); err != nil {
@@ -214,11 +226,11 @@ func (c *content) match(distance, n int64) error {
 
 // pack makes a frame of its content. A writer of data throws a gzip file away, having found out before that it comes out right; of a
 // Zstandard frame it tells what the content does not.
-func (w *walk) pack(f *Frame, made *content, out *exactly) error {
+func (w *walk) pack(f *Frame, made *zframe.Pages, out *exactly) error {
 	if f.Kind == Gzip {
-		return gzframe.Compress(out, io.NewSectionReader(made, 0, made.sizeBytes()), f.Gzip)
+		return gzframe.Compress(out, io.NewSectionReader(made, 0, made.SizeBytes()), f.Gzip)
 	}
-	r := &zframe.Reparse{Content: made.expand(), Out: out}
+	r := &zframe.Reparse{Content: made, Out: out}
 	var err error
 	if f.OldSizeBytes > 0 {
 		old := io.NewSectionReader(w.old, f.OldAt, f.OldSizeBytes)
@@ -229,62 +241,57 @@ func (w *walk) pack(f *Frame, made *content, out *exactly) error {
 			return err
 		}
 		out.left = 0
+	} else {
+		f.Content.Pieces = nil // a reader's own; the room is needed
 	}
 	return r.Code(w.c)
 }
 
 // align says by the pieces of a content which places belong together.
 type align struct {
-	moves
-	pieces []moved // by where they go
+	olds, news []run // by where they come from, none over another, and by where they go
 }
 
+// run is a run of bytes of two contents, neither of which is larger than [MaxContentBytes].
+type run struct{ from, size, to uint32 }
+
 func newAlign(r *Region) *align {
-	a := &align{moves: newMoves(r.Pieces, 0)}
-	at := int64(0)
+	a, at := &align{}, int64(0)
+	for _, m := range newMoves(r.Pieces, 0) {
+		a.olds = append(a.olds, run{uint32(m.from), uint32(m.size), uint32(m.to)})
+	}
 	for _, p := range r.Pieces {
 		if p.From != New {
-			a.pieces = append(a.pieces, moved{p.From, p.SizeBytes, at})
+			a.news = append(a.news, run{uint32(p.From), uint32(p.SizeBytes), uint32(at)})
 		}
 		at += p.SizeBytes
 	}
+	a.olds, a.news = slices.Clip(a.olds), slices.Clip(a.news)
 	return a
 }
 
 // ToOld implements zframe.Align.
 func (a *align) ToOld(at int64) (old, length int64) {
-	i := sort.Search(len(a.pieces), func(i int) bool { return a.pieces[i].to > at }) - 1
-	if i < 0 || at >= a.pieces[i].to+a.pieces[i].size {
+	i := sort.Search(len(a.news), func(i int) bool { return int64(a.news[i].to) > at }) - 1
+	if i < 0 {
 		return 0, 0
 	}
-	return a.pieces[i].from + at - a.pieces[i].to, a.pieces[i].to + a.pieces[i].size - at
+	r, into := a.news[i], at-int64(a.news[i].to)
+	return int64(r.from) + into, max(int64(r.size)-into, 0)
 }
 
 // ToNew implements zframe.Align.
 func (a *align) ToNew(old int64) (at, length int64) {
-	i := sort.Search(len(a.moves), func(i int) bool { return a.moves[i].from > old }) - 1
+	i := sort.Search(len(a.olds), func(i int) bool { return int64(a.olds[i].from) > old }) - 1
 	if i < 0 {
 		return 0, 0
 	}
-	m := a.moves[i]
 	// What lies between two runs is taken to have gone with the first.
-	length = MaxContentBytes - old
-	if i+1 < len(a.moves) {
-		length = a.moves[i+1].from - old
+	r, end := a.olds[i], int64(MaxContentBytes)
+	if i+1 < len(a.olds) {
+		end = int64(a.olds[i+1].from)
 	}
-	return m.to + old - m.from, length
-}
-
-// endless is an old content of which nobody knew how long it is.
-type endless struct{ *content }
-
-// ReadAt implements io.ReaderAt.
-func (e endless) ReadAt(b []byte, offset int64) (int, error) {
-	n, err := e.content.ReadAt(b, offset)
-	if err == io.EOF {
-		err = fault.New(fault.Corrupt, "delta reads byte %d of a content of %d", offset+int64(len(b)), e.sizeBytes())
-	}
-	return n, err
+	return int64(r.to) + old - int64(r.from), end - old
 }
 
 // exactly passes on so many bytes and no more. Without a writer it only counts.

@@ -20,20 +20,25 @@ func Restorable(b []byte) (sizeBytes int64, plain []byte, ok bool) {
 	if err != nil {
 		return 0, nil, false
 	}
-	c, distances := newContent(MaxContentBytes), zframe.Initial
+	pages := zframe.NewPages(MaxContentBytes)
+	c := &unpacker{store: pages, distances: zframe.Initial}
 	for {
 		block, err := r.Next()
 		if err == io.EOF {
 			break
 		}
-		if err != nil || w.Write(block) != nil || c.block(block, &distances) != nil {
+		if err != nil || w.Write(block) != nil || c.block(block) != nil {
 			return 0, nil, false
 		}
 	}
 	if r.Header.Checksum && w.WriteChecksum(r.Checksum) != nil {
 		return 0, nil, false
 	}
-	return int64(again.n), c.bytes(), again.n == len(b)-in.Len() && c.sizeBytes() <= ContentLimit(int64(again.n))
+	plain = make([]byte, pages.SizeBytes())
+	if _, err := pages.ReadAt(plain, 0); err != nil {
+		return 0, nil, false
+	}
+	return int64(again.n), plain, again.n == len(b)-in.Len() && pages.SizeBytes() <= ContentLimit(int64(again.n))
 }
 
 // comparing accepts what is written as long as it is as wanted.

@@ -28,12 +28,8 @@ func plain(t rapid.TB, frame []byte) []byte {
 }
 
 func pages(b []byte) *Pages {
-	p := &Pages{}
-	for len(b) > 0 {
-		n := min(len(b), PageSizeBytes)
-		p.Add(b[:n], n)
-		b = b[n:]
-	}
+	p := NewPages(int64(len(b)))
+	p.Write(b)
 	return p
 }
 
