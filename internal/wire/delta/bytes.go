@@ -26,10 +26,10 @@ type runModel struct {
 
 func (m *runModel) init() {
 	for i := range m.flags {
-		m.flags[i] = entropy.Evens(1 << 16)
+		m.flags[i] = make([]entropy.Prob, 1<<16)
 	}
 	for i := range m.ones {
-		m.ones[i] = entropy.Evens(1 << 16)
+		m.ones[i] = make([]entropy.Prob, 1<<16)
 	}
 	m.mix = entropy.NewMixer(4, 16, 5)
 	m.oneMix = entropy.NewMixer(3, 8, 5)
@@ -90,7 +90,7 @@ const byteInputs = 5
 
 func (m *byteModel) init() {
 	for i := range m.orders {
-		m.orders[i] = entropy.Evens(1 << orderBits)
+		m.orders[i] = make([]entropy.Prob, 1<<orderBits)
 	}
 	m.mix = entropy.NewMixer(byteInputs, 4096, 8)
 }

@@ -65,10 +65,9 @@ type planCoder struct {
 
 func newPlanCoder(c *entropy.Coder, oldSizeBytes int64) *planCoder {
 	return &planCoder{
-		c: c, oldSizeBytes: oldSizeBytes, regionSize: newLength(), exact: entropy.Even, program: entropy.Even,
-		isNew: [2]entropy.Prob{entropy.Even, entropy.Even}, size: [2]*length{newLength(), newLength()},
-		goesOn: [2]entropy.Prob{entropy.Even, entropy.Even},
-		from:   newNearby(), isFrame: entropy.Even, frameKind: entropy.Evens(4), frameAt: newNearby(), frameSize: newLength(),
+		c: c, oldSizeBytes: oldSizeBytes, regionSize: newLength(),
+		size: [2]*length{newLength(), newLength()},
+		from: newNearby(), frameKind: make([]entropy.Prob, 4), frameAt: newNearby(), frameSize: newLength(),
 		count: entropy.NewNumber(), place: entropy.NewNumber(),
 	}
 }
@@ -81,7 +80,7 @@ type length struct {
 	low  []entropy.Prob // 3 bits, by how large the rest is
 }
 
-func newLength() *length { return &length{entropy.NewNumber(), entropy.Evens(8 * 8)} }
+func newLength() *length { return &length{entropy.NewNumber(), make([]entropy.Prob, 8*8)} }
 
 func (l *length) code(c *entropy.Coder, v int64) int64 {
 	high := l.high.Code(c, uint64(v)>>3)
@@ -95,7 +94,7 @@ type nearby struct {
 	ahead, back *length
 }
 
-func newNearby() *nearby { return &nearby{entropy.Even, newLength(), newLength()} }
+func newNearby() *nearby { return &nearby{ahead: newLength(), back: newLength()} }
 
 func (n *nearby) near(c *entropy.Coder, v, expected int64) int64 {
 	step := v - expected

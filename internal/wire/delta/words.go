@@ -69,20 +69,12 @@ type wordModel struct {
 }
 
 func (m *wordModel) init() {
-	for k := range m.score {
-		for h := range m.score[k] {
-			m.score[k][h] = entropy.Even
-		}
-		for h := range m.after[k] {
-			m.after[k][h] = entropy.Even
-		}
-	}
 	m.table, m.pairs = make([]seen, 1<<seenBits), make([]seen, 1<<seenBits)
 	for i := range m.flags {
-		m.flags[i] = entropy.Evens(1 << 16)
+		m.flags[i] = make([]entropy.Prob, 1<<16)
 	}
 	m.mix = entropy.NewMixer(flagInputs+2, kinds*4, 5)
-	m.next = entropy.Evens(kinds * 4096)
+	m.next = make([]entropy.Prob, kinds*4096)
 }
 
 // begin forgets what was right nearby, where a piece begins.

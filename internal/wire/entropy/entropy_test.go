@@ -44,7 +44,7 @@ func TestRoundTrip(t *testing.T) {
 
 // A bit that is almost always the same costs almost nothing, and a mixer finds the one opinion that knows.
 func TestLearning(t *testing.T) {
-	w, sure := NewWriter(), Even
+	w, sure := NewWriter(), Prob{}
 	for range 100_000 {
 		sure.Code(w, 1, MaxLimit)
 	}
@@ -52,7 +52,7 @@ func TestLearning(t *testing.T) {
 		t.Errorf("100,000 equal bits take %d bytes", size)
 	}
 	w = NewWriter()
-	m, wrong, right := NewMixer(2, 1, 6), Even, [2]Prob{Even, Even}
+	m, wrong, right := NewMixer(2, 1, 6), Prob{}, [2]Prob{}
 	x := uint32(1)
 	for range 100_000 {
 		x = x*1664525 + 1013904223

@@ -2,18 +2,17 @@ package entropy
 
 import "math/bits"
 
-// Prob is the probability that a bit is 1, in 65536ths, and how often it was seen: it learns fast first, and then slowly. Zero is
-// not one; begin with [Even].
+// Prob is the probability that a bit is 1, in 65536ths, and how often it was seen: it learns fast first, and then slowly. The zero
+// Prob knows nothing yet and takes both bits for as likely, so that large tables of them cost nothing until they are used.
 type Prob struct {
-	p uint16
+	p uint16 // with its highest bit turned over
 	n uint16
 }
 
-// Even knows nothing yet.
-var Even = Prob{p: 1 << 15}
+const half = 1 << 15
 
 // P is the probability in 65536ths.
-func (p *Prob) P() uint16 { return p.p }
+func (p *Prob) P() uint16 { return p.p ^ half }
 
 // Seen is how often it has learned, to its limit.
 func (p *Prob) Seen() int { return int(p.n) }
@@ -24,11 +23,13 @@ func (p *Prob) Learn(bit int, limit uint16) {
 	if p.n < limit {
 		p.n++
 	}
+	now := p.p ^ half
 	if bit != 0 {
-		p.p += uint16((uint32(^p.p) * rate) >> 16)
+		now += uint16((uint32(^now) * rate) >> 16)
 	} else {
-		p.p -= uint16((uint32(p.p) * rate) >> 16)
+		now -= uint16((uint32(now) * rate) >> 16)
 	}
+	p.p = now ^ half
 }
 
 // MaxLimit is the largest limit for Learn.
@@ -44,18 +45,9 @@ var reciprocals = func() (r [MaxLimit + 1]uint32) {
 
 // Code writes or reads a bit with the probability, and learns it.
 func (p *Prob) Code(c *Coder, bit int, limit uint16) int {
-	bit = c.Bit(p.p, bit)
+	bit = c.Bit(p.P(), bit)
 	p.Learn(bit, limit)
 	return bit
-}
-
-// Evens makes n probabilities that know nothing yet.
-func Evens(n int) []Prob {
-	all := make([]Prob, n)
-	for i := range all {
-		all[i] = Even
-	}
-	return all
 }
 
 // Stretch is ln(p/(1-p)) of a probability in 65536ths, in 256ths, from -2047 to 2047; Squash is its inverse.
@@ -118,7 +110,7 @@ func NewMixer(n, situations, rate int) *Mixer {
 }
 
 // Add gives an opinion, n in all before each bit.
-func (m *Mixer) Add(p *Prob) { m.inputs = append(m.inputs, Stretch(p.p)) }
+func (m *Mixer) Add(p *Prob) { m.inputs = append(m.inputs, Stretch(p.P())) }
 
 // AddStretched gives an opinion in the domain of [Stretch].
 func (m *Mixer) AddStretched(x int32) { m.inputs = append(m.inputs, x) }
@@ -160,7 +152,7 @@ type Number struct {
 }
 
 // NewNumber knows nothing yet.
-func NewNumber() *Number { return &Number{sizes: Evens(64), first: Evens(64 * 8)} }
+func NewNumber() *Number { return &Number{sizes: make([]Prob, 64), first: make([]Prob, 64*8)} }
 
 const numberLimit = 255
 
@@ -177,7 +169,7 @@ func (n *Number) Code(c *Coder, v uint64) uint64 {
 			bit = n.first[size*8+node].Code(c, int(v>>i&1), numberLimit)
 			node = node<<1 | uint32(bit)
 		} else {
-			bit = c.Bit(1<<15, int(v>>i&1))
+			bit = c.Bit(half, int(v>>i&1))
 		}
 		got = got<<1 | uint64(bit)
 	}

@@ -93,7 +93,7 @@ type session struct {
 }
 
 const (
-	slots       = 2 << 20 // of 4 bytes each
+	slots       = 7 << 18 // of 4 bytes each
 	budgetRatio = 16      // places looked at for each byte of content
 	sufficient  = 999     // of level 22
 	leastWindow = 1 << 10

@@ -16,8 +16,8 @@ type shape struct {
 
 func newShape() shape {
 	return shape{
-		literals: entropy.Evens(4 * 4), format: entropy.Evens(4 * 4), modes: entropy.Evens(3 * 4 * 4),
-		bytes: entropy.Evens(4 * 8 * 256), count: entropy.NewNumber(),
+		literals: make([]entropy.Prob, 4*4), format: make([]entropy.Prob, 4*4), modes: make([]entropy.Prob, 3*4*4),
+		bytes: make([]entropy.Prob, 4*8*256), count: entropy.NewNumber(),
 	}
 }
 

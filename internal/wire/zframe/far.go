@@ -55,9 +55,9 @@ const (
 )
 
 func newFar(content *Pages, window int, near *recent) *far {
-	f := &far{content: content, near: near, window: window, some: entropy.Even, isExact: entropy.Even, lengths: entropy.NewNumber(), mixer: entropy.NewMixer(farOpinions, farStates, farRate)}
+	f := &far{content: content, near: near, window: window, lengths: entropy.NewNumber(), mixer: entropy.NewMixer(farOpinions, farStates, farRate)}
 	for i := range f.contexts {
-		f.contexts[i] = entropy.Evens(1 << farContexts)
+		f.contexts[i] = make([]entropy.Prob, 1<<farContexts)
 	}
 	return f
 }

@@ -45,7 +45,7 @@ type answer struct {
 
 const (
 	answersKept  = 1 << 13
-	arenaSize    = 1 << 16
+	arenaSize    = 1 << 15
 	mostFound    = 250
 	threeReach   = 1 << 18
 	threeLogMost = 17

@@ -27,10 +27,10 @@ type models struct {
 }
 
 func newModels() *models {
-	n, e := entropy.NewNumber, entropy.Evens
+	n, e := entropy.NewNumber, func(n int) []entropy.Prob { return make([]entropy.Prob, n) }
 	return &models{
-		usualSize: entropy.Even, wholeSize: entropy.Even, units: e(16), blocks: n(), counts: n(), tails: n(), kinds: e(4), last: entropy.Even,
-		expected: e(expectations), ended: entropy.Even, sameLiterals: e(64), literals: n(), isRepeat: e(2), repeat: e(2 * 4),
+		units: e(16), blocks: n(), counts: n(), tails: n(), kinds: e(4),
+		expected: e(expectations), sameLiterals: e(64), literals: n(), isRepeat: e(2), repeat: e(2 * 4),
 		listed: e(64), whole: e(64), shorter: n(),
 	}
 }
