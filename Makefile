@@ -29,9 +29,9 @@ bench-service: build ## what the update service costs, into bench/service.md; PE
 	  $(if $(DATABASE),-database '$(DATABASE)' -database-pid $(or $(DATABASE_PID),0)) \
 	  $(if $(PEER_URL),-peer '$(PEER_URL)' -peer-pid $(or $(PEER_PID),0) -peer-db-pid $(or $(PEER_DB_PID),0) -peer-machines $(or $(PEER_MACHINES),0))
 
-bench-delta: bin/conifer ## how much an update sends, into bench/delta.md; ULTRA=1 measures the slowest peer too, OURS=1 our payload
+bench-delta: bin/conifer ## how much an update sends, into bench/delta.md; BENCH_ARCH=arm64 for that machine, ULTRA=1 measures the slowest peer too, OURS=1 our payload
 	@./deps $$(sed 's/#.*//' bench/delta/deps)
-	go run ./bench/delta $(if $(BENCH_PAIRS),-pairs=$(BENCH_PAIRS)) $(if $(BENCH_ROWS),-rows=$(BENCH_ROWS)) \
+	go run ./bench/delta $(if $(filter-out amd64,$(BENCH_ARCH)),-arch=$(BENCH_ARCH) -out=bench/delta-$(BENCH_ARCH).md) $(if $(BENCH_PAIRS),-pairs=$(BENCH_PAIRS)) $(if $(BENCH_ROWS),-rows=$(BENCH_ROWS)) \
 	  $(if $(ULTRA),-ultra) $(if $(OURS),-ours) $(if $(KEEP),-keep) $(if $(FRESH),-fresh) $(if $(BENCH_FOLDER),-folder=$(BENCH_FOLDER))
 
 build: $(PROGRAMS:%=bin/%) ## the programs, static, into bin/

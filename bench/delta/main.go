@@ -2,7 +2,7 @@
 // what making and applying it costs. `make bench-delta` runs it, and writes bench/delta.md. The images are those of real updates: the packages
 // that Debian's mirror holds on the day, for the pairs of suites in pair.go; the ways to send them are the rows in row.go.
 //
-//	go run ./bench/delta [-pairs security] [-rows ostree,zstd] [-rows=-bsdiff] [-ultra] [-ours] [-keep] [-fresh]
+//	go run ./bench/delta [-pairs security] [-arch arm64] [-rows ostree,zstd] [-rows=-bsdiff] [-ultra] [-ours] [-keep] [-fresh]
 //
 // Pairs and results are kept, so that a second run measures only what is new. It runs no script of a package, and counts no payload
 // that does not give the new image or tree bit for bit.
@@ -32,9 +32,12 @@ func main() {
 	}
 }
 
+// usualArch is the architecture of most machines.
+const usualArch = "amd64"
+
 // settings are the flags.
 type settings struct {
-	rows, pairs       string
+	rows, pairs, arch string
 	ultra, ours       bool
 	fresh, keep       bool
 	out, folder, bins string
@@ -44,6 +47,7 @@ func (s *settings) flags() *flag.FlagSet {
 	f := flag.NewFlagSet("delta", flag.ExitOnError)
 	f.StringVar(&s.rows, "rows", "", "rows by name, with commas between; a minus before a name leaves it out (default all)")
 	f.StringVar(&s.pairs, "pairs", "", "pairs, likewise")
+	f.StringVar(&s.arch, "arch", usualArch, "architecture of the machine, by Debian's name")
 	f.BoolVar(&s.ultra, "ultra", false, "measure the slowest row too")
 	f.BoolVar(&s.ours, "ours", false, "measure Conifer's own payload")
 	f.BoolVar(&s.fresh, "fresh", false, "measure rows again whose results are kept")

@@ -37,6 +37,7 @@ func measureAll(ctx context.Context, args []string) error {
 		if !chosenFrom(s.pairs, p.name) {
 			continue
 		}
+		p.arch = s.arch
 		if err := s.prepare(ctx, p); err != nil {
 			return err
 		}

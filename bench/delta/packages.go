@@ -12,9 +12,11 @@ import (
 )
 
 // wanted are the packages of a machine, which bring what they depend on. apt takes the pattern for whatever Debian calls essential.
-var wanted = []string{
-	"?essential", "linux-image-cloud-amd64", "systemd", "podman", "containerd", "runc", "etcd-server",
-	"openssh-server", "openssh-client", "curl", "nftables",
+func wanted(arch string) []string {
+	return []string{
+		"?essential", "linux-image-cloud-" + arch, "systemd", "podman", "containerd", "runc", "etcd-server",
+		"openssh-server", "openssh-client", "curl", "nftables",
+	}
 }
 
 // suites are what a tree is resolved from, in the main archive and in that of security updates.
@@ -42,6 +44,7 @@ func (s suites) sources(m image.Mirrors) string {
 type apt struct {
 	folder   string // of its state
 	archives string // of downloaded packages, which all of them share
+	arch     string // of the machine, by Debian's name
 }
 
 // aptConf takes every path away from the host's. Dates are not checked, because a mirror that stands still is as good a source
@@ -57,8 +60,8 @@ Dir::Etc::preferences "/dev/null";
 Dir::Etc::preferencesparts "%[1]s/none";
 Dir::Etc::trusted "/dev/null";
 Dir::Etc::trustedparts "%[1]s/none";
-APT::Architecture "amd64";
-APT::Architectures { "amd64"; };
+APT::Architecture "%[2]s";
+APT::Architectures { "%[2]s"; };
 APT::Install-Recommends "false";
 APT::Sandbox::User "root";
 Acquire::Languages "none";
@@ -70,8 +73,8 @@ Acquire::ForceHash "SHA256";
 `
 
 // newApt makes the configuration for the suites in folder.
-func newApt(folder, archives string, s suites, m image.Mirrors) (*apt, error) {
-	a := &apt{folder, archives}
+func newApt(folder, archives, arch string, s suites, m image.Mirrors) (*apt, error) {
+	a := &apt{folder, archives, arch}
 	for _, sub := range []string{"state/lists/partial", "cache/archives/partial", "sources", "none"} {
 		if err := os.MkdirAll(filepath.Join(folder, sub), 0o755); err != nil {
 			return nil, err
@@ -81,7 +84,7 @@ func newApt(folder, archives string, s suites, m image.Mirrors) (*apt, error) {
 		return nil, err
 	}
 	for name, text := range map[string]string{
-		"apt.conf": fmt.Sprintf(aptConf, folder), "status": "", "sources/debian.sources": s.sources(m),
+		"apt.conf": fmt.Sprintf(aptConf, folder, arch), "status": "", "sources/debian.sources": s.sources(m),
 	} {
 		if err := os.WriteFile(filepath.Join(folder, name), []byte(text), 0o644); err != nil {
 			return nil, err
@@ -105,7 +108,7 @@ func (a *apt) resolve(ctx context.Context) ([]archive, error) {
 	if _, err := a.get(ctx, "update"); err != nil {
 		return nil, err
 	}
-	text, err := a.get(ctx, append([]string{"install", "--print-uris"}, wanted...)...)
+	text, err := a.get(ctx, append([]string{"install", "--print-uris"}, wanted(a.arch)...)...)
 	if err != nil {
 		return nil, err
 	}
@@ -127,7 +130,7 @@ func parseURIs(text string) (all []archive, err error) {
 
 // download fetches the packages, and returns their files in the order of the list.
 func (a *apt) download(ctx context.Context, list []archive) (files []string, err error) {
-	args := append([]string{"-o", "Dir::Cache::archives=" + a.archives + "/", "--download-only", "--yes", "install"}, wanted...)
+	args := append([]string{"-o", "Dir::Cache::archives=" + a.archives + "/", "--download-only", "--yes", "install"}, wanted(a.arch)...)
 	if _, err := a.get(ctx, args...); err != nil {
 		return nil, err
 	}

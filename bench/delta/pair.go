@@ -19,6 +19,7 @@ import (
 type pair struct {
 	name, title string
 	from, to    suites
+	arch        string // of the machine, by Debian's name
 
 	folder string // with old.img, new.img, old/, new/, old.packages, new.packages, and ready when all of them are there
 	digest string // of both lists of packages
@@ -49,9 +50,17 @@ func (p *pair) oldTree() string  { return filepath.Join(p.folder, "old") }
 func (p *pair) newTree() string  { return filepath.Join(p.folder, "new") }
 func (p *pair) ready() string    { return filepath.Join(p.folder, "ready") }
 
+// slug is the name of what is kept of a pair: each architecture has its own.
+func (p *pair) slug() string {
+	if p.arch == usualArch {
+		return p.name
+	}
+	return p.name + "-" + p.arch
+}
+
 // open takes a pair that is there as it is.
 func (p *pair) open(folder string) error {
-	p.folder = filepath.Join(folder, "pairs", p.name)
+	p.folder = filepath.Join(folder, "pairs", p.slug())
 	text, err := os.ReadFile(p.ready())
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("pair %s was never made: leave out -keep", p.name)
@@ -62,7 +71,7 @@ func (p *pair) open(folder string) error {
 
 // make resolves both sides, and makes the pair unless it is there already.
 func (p *pair) make(ctx context.Context, folder string, m image.Mirrors) error {
-	p.folder = filepath.Join(folder, "pairs", p.name)
+	p.folder = filepath.Join(folder, "pairs", p.slug())
 	sides, err := p.resolve(ctx, folder, m)
 	if err != nil {
 		return fmt.Errorf("resolve the packages of pair %s: %w", p.name, err)
@@ -93,7 +102,7 @@ func (p *pair) resolve(ctx context.Context, folder string, m image.Mirrors) (sid
 			from = p.to
 		}
 		talk("pair %s: ask the mirror for %s", p.name, from)
-		if s.apt, err = newApt(filepath.Join(folder, "apt", p.name+"-"+s.name), filepath.Join(folder, "packages"), from, m); err != nil {
+		if s.apt, err = newApt(filepath.Join(folder, "apt", p.slug()+"-"+s.name), filepath.Join(folder, "packages"), p.arch, from, m); err != nil {
 			return nil, err
 		}
 		if s.list, err = s.apt.resolve(ctx); err != nil {

@@ -141,7 +141,7 @@ func (m measured) about() (string, error) {
 
 func (r report) writeConditions(b *strings.Builder) {
 	lines := append(r.conditions,
-		"The packages are those of a container host, "+strings.Join(wanted, " ")+" and what they depend on, unpacked without running their scripts, "+
+		"The packages are those of a container host, "+strings.Join(wanted(r.settings.arch), " ")+" and what they depend on, unpacked without running their scripts, "+
 			"kernel modules decompressed, all files with one time and owner, in an erofs that is not compressed. So there is no initrd in it.",
 		"Seconds are those on the wall; CPU seconds depend less on what else the computer did. Making takes the old image or tree as given, with "+
 			"whatever the peer keeps of it. Peak memory is the most that one process had resident, mapped files included.",
