@@ -24,7 +24,7 @@ type Region struct {
 	OldAt                int64
 	OldSpaces, NewSpaces []Space
 	Bases                []Base // the first is that of absolute addresses
-	Code                 []Span // of the old file: x86-64 instructions
+	Code                 []Span // of the old file
 }
 
 // isProgram reports whether more is to be told of a region than its pieces.
@@ -61,6 +61,7 @@ type planCoder struct {
 	from                    *nearby
 	count                   *entropy.Number
 	place                   *entropy.Number
+	arm64                   entropy.Prob
 }
 
 func newPlanCoder(c *entropy.Coder, oldSizeBytes int64) *planCoder {
@@ -183,7 +184,9 @@ func (p *planCoder) describe(r *Region) error {
 	}
 	r.Code = resized(r.Code, p.many(len(r.Code), MaxSpaces))
 	for i := range r.Code {
-		r.Code[i].Offset, r.Code[i].SizeBytes = p.offset(r.Code[i].Offset), p.offset(r.Code[i].SizeBytes)
+		s := &r.Code[i]
+		s.Offset, s.SizeBytes = p.offset(s.Offset), p.offset(s.SizeBytes)
+		s.Machine = Machine(p.arm64.Code(p.c, truth(s.Machine == Arm64), planLimit))
 	}
 	r.Bases = resized(r.Bases, p.many(len(r.Bases), MaxBases))
 	for i := range r.Bases {

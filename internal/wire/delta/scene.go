@@ -21,8 +21,20 @@ func (s *scene) based(k int, v uint32) (uint32, bool) {
 	return t - s.bases[k].New, ok
 }
 
-// Span is a run of a file's bytes.
-type Span struct{ Offset, SizeBytes int64 }
+// Span is a run of a file's bytes that are instructions.
+type Span struct {
+	Offset, SizeBytes int64
+	Machine           Machine
+}
+
+// Machine is what instructions are for.
+type Machine uint8
+
+// The machines. Instructions of others are data.
+const (
+	X8664 Machine = iota
+	Arm64
+)
 
 // scene is the region that is being coded: what is known of all of it before its first byte.
 type scene struct {
@@ -35,8 +47,9 @@ type scene struct {
 	moved moves
 	bases []Base
 
-	inCode bool // the field that was found last is in code,
-	wide   bool // and an address, not a distance
+	inCode bool  // the field that was found last is in code,
+	wide   bool  // and an address, not a distance,
+	place  Place // or a place of an instruction
 }
 
 // fixed is the lowest address of a program that is not moved when it is started: a kernel. Elsewhere a word is no address as such.
@@ -88,6 +101,30 @@ func (s *scene) move(address uint32) (uint32, bool) {
 	return AddressOf(s.new, to), ok
 }
 
+// target is the place that the word v tells of where it is found: of a distance, where it leads.
+func (s *scene) target(v uint32, oldAt int64) uint32 {
+	if s.place.kind != 0 {
+		return s.place.Target
+	}
+	return v + s.oldAddress(oldAt)
+}
+
+// word is what becomes of the word v when it tells of a place of the new file.
+func (s *scene) word(v, target uint32, nowAt int64) uint32 {
+	if s.place.kind != 0 {
+		return s.place.Instruction(v, target, s.newAddress(nowAt))
+	}
+	return target - s.newAddress(nowAt)
+}
+
+// leads is the place that the new word got tells of, and false when it tells of none.
+func (s *scene) leads(v, got uint32, nowAt int64) (uint32, bool) {
+	if s.place.kind != 0 {
+		return s.place.told(got, s.newAddress(nowAt)), s.place.isField(v, got)
+	}
+	return got + s.newAddress(nowAt), true
+}
+
 // field is where the next word begins, from i on; len(old) when there is none in sight.
 func (s *scene) field(old []byte, i int, oldAt int64) int {
 	at := oldAt + int64(i) - s.oldAt
@@ -95,10 +132,14 @@ func (s *scene) field(old []byte, i int, oldAt int64) int {
 		if at >= span.Offset && at < span.Offset+span.SizeBytes {
 			s.inCode = true
 			end := min(len(old), i+int(span.Offset+span.SizeBytes-at))
+			if span.Machine == Arm64 {
+				return s.instruction(old[:end], i, int(-(at-span.Offset)&3), oldAt)
+			}
+			s.place = Place{}
 			return s.operand(old[:end], i)
 		}
 	}
-	s.inCode, s.wide = false, false
+	s.inCode, s.wide, s.place = false, false, Place{}
 	return i + int(-at&3)
 }
 
@@ -108,6 +149,27 @@ func (s *scene) operand(old []byte, i int) int {
 	s.wide = wide
 	return k
 }
+
+// instruction looks for the next instruction of arm64 that tells of a place, from i on; skip is how far the next instruction is.
+func (s *scene) instruction(old []byte, i, skip int, oldAt int64) int {
+	s.wide = false
+	if skip > 0 {
+		return min(len(old), i+skip)
+	}
+	for k := i; k < i+instructionReach; k += 4 {
+		if k+4 > len(old) {
+			return len(old)
+		}
+		var ok bool
+		if s.place, ok = PlaceAt(old, k, s.oldAddress(oldAt+int64(k))); ok {
+			return k
+		}
+	}
+	return i + instructionReach
+}
+
+// instructionReach is how many bytes of arm64 code are looked at at a time.
+const instructionReach = 8
 
 // OperandReach is how far [Operand] looks.
 const OperandReach = 9

@@ -55,9 +55,9 @@ type wordModel struct {
 	masks  [8]uint32 // which kinds were right, for the last words
 	deltas [8]uint32
 	at     int
-	last   [2]uint32 // deltas that were not zero
-	off    uint32    // how far the last moved address was off
-	prev   uint32    // the old word before
+	last   [2]uint32          // deltas that were not zero
+	off    [placeKinds]uint32 // how far the last moved address was off, by what told of it
+	prev   uint32             // the old word before
 
 	table, pairs []seen
 
@@ -109,12 +109,15 @@ func (m *wordModel) guess(s *scene, v uint32, oldAt, nowAt int64) {
 	m.valid = 0
 	m.isCode = s.inCode
 	m.before = int(hash(m.prev, truth32(s.inCode)) >> (32 - beforeBits))
+	if s.place.kind != 0 {
+		m.before = int(hash(uint32(s.place.kind), v>>22) >> (32 - beforeBits))
+	}
 	m.add(asOld, v)
 	if s.inCode {
 		if s.wide {
 			if t, ok := s.based(0, v); ok {
 				m.add(fromBase, t)
-				m.add(near, t+m.off)
+				m.add(near, t+m.off[0])
 			}
 		} else {
 			m.distance(s, v, oldAt, nowAt)
@@ -140,13 +143,13 @@ func (m *wordModel) guess(s *scene, v uint32, oldAt, nowAt int64) {
 	}
 	key := v
 	if s.inCode && !s.wide {
-		key = v + s.oldAddress(oldAt) // by target, wherever it is called from
+		key = s.target(v, oldAt) + uint32(s.place.kind)<<28 // by target, wherever it is called from
 	}
 	m.target = key
 	if e := &m.table[hash(key, truth32(s.inCode))>>(32-seenBits)]; e.key == key && e.value != 0 {
 		w := e.value
 		if s.inCode && !s.wide {
-			w -= s.newAddress(nowAt)
+			w = s.word(v, w, nowAt)
 		}
 		m.add(seenBefore, w)
 	}
@@ -166,9 +169,9 @@ func truth32(b bool) uint32 {
 }
 
 func (m *wordModel) distance(s *scene, v uint32, oldAt, nowAt int64) {
-	if t, ok := s.move(s.oldAddress(oldAt) + v); ok {
-		m.add(byDistance, t-s.newAddress(nowAt))
-		m.add(near, t-s.newAddress(nowAt)+m.off)
+	if t, ok := s.move(s.target(v, oldAt)); ok {
+		m.add(byDistance, s.word(v, t, nowAt))
+		m.add(near, s.word(v, t+m.off[s.place.kind], nowAt))
 	}
 }
 
@@ -269,20 +272,28 @@ func (m *wordModel) learn(s *scene, v, got uint32, oldAt, nowAt int64) {
 	if !m.isCode && got != v && mask == 0 {
 		mask = m.late(s, v, got, oldAt, nowAt)
 	}
+	target, leads := uint32(0), true
+	if m.isCode && !s.wide {
+		target, leads = s.leads(v, got, nowAt)
+	}
 	if m.valid>>byDistance&1 == 1 {
-		if d := got - m.value[byDistance]; d != 0 {
-			m.off = d
+		if d := got - m.value[byDistance]; d != 0 && leads {
+			if s.place.kind != 0 {
+				guess, _ := s.leads(v, m.value[byDistance], nowAt)
+				d = target - guess
+			}
+			m.off[s.place.kind] = d
 		}
 	} else if m.isCode && m.valid>>fromBase&1 == 1 {
 		if d := got - m.value[fromBase]; d != 0 {
-			m.off = d
+			m.off[0] = d
 		}
 	}
 	key, value := m.target, got
 	if m.isCode && !s.wide {
-		value += s.newAddress(nowAt)
+		value = target
 	}
-	if e := &m.table[hash(key, truth32(m.isCode))>>(32-seenBits)]; got != v || e.key == key || m.isCode {
+	if e := &m.table[hash(key, truth32(m.isCode))>>(32-seenBits)]; leads && (got != v || e.key == key || m.isCode) {
 		*e = seen{key, value}
 	}
 	if !m.isCode {
