@@ -27,7 +27,11 @@ func (f *file) normal(move mover) []byte {
 		f.words(out, move)
 	}
 	for _, span := range f.code {
-		f.instructions(out, span, move)
+		if span.Machine == delta.Arm64 {
+			f.places(out, span, move)
+		} else {
+			f.operands(out, span, move)
+		}
 	}
 	return out
 }
@@ -38,8 +42,20 @@ func put(b []byte, i int, v uint32) { binary.LittleEndian.PutUint32(b[i:], v) }
 
 func (f *file) address(offset int) uint32 { return delta.AddressOf(f.spaces, int64(offset)) }
 
-// instructions replaces the operands of calls, jumps and accesses.
-func (f *file) instructions(out []byte, span delta.Span, move mover) {
+// places replaces the fields of arm64 instructions that tell of places.
+func (f *file) places(out []byte, span delta.Span, move mover) {
+	code := f.bytes[:span.Offset+span.SizeBytes]
+	for i := int(span.Offset); i+4 <= len(code); i += 4 {
+		if p, ok := delta.PlaceAt(code, i, f.address(i)); ok {
+			if t, ok := move(p.Target); ok {
+				put(out, i, p.Meaning(word(f.bytes, i), t))
+			}
+		}
+	}
+}
+
+// operands replaces the operands of calls, jumps and accesses.
+func (f *file) operands(out []byte, span delta.Span, move mover) {
 	end := int(span.Offset + span.SizeBytes)
 	for i := int(span.Offset); i+4 <= end; {
 		k, absolute := delta.Operand(f.bytes[:end], i, f.fixedRange())

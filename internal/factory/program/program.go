@@ -44,6 +44,9 @@ func Open(old, new []byte) (*Pair, bool) {
 	return &Pair{a, b}, true
 }
 
+// machines are those whose instructions are understood.
+var machines = map[elf.Machine]delta.Machine{elf.EM_X86_64: delta.X8664, elf.EM_AARCH64: delta.Arm64}
+
 func parse(b []byte) (file, bool) {
 	if !bytes.HasPrefix(b, []byte(elf.ELFMAG)) {
 		return file{}, false
@@ -53,9 +56,10 @@ func parse(b []byte) (file, bool) {
 		return file{}, false
 	}
 	p := file{bytes: b, elf: f, isObject: f.Type == elf.ET_REL, low: ^uint32(0)}
+	machine, known := machines[f.Machine]
 	for _, s := range f.Sections {
-		if s.Flags&elf.SHF_EXECINSTR != 0 && s.Type == elf.SHT_PROGBITS && within(s.Offset, s.Size, b) && s.Size > 0 && f.Machine == elf.EM_X86_64 {
-			p.code = append(p.code, delta.Span{Offset: int64(s.Offset), SizeBytes: int64(s.Size)})
+		if s.Flags&elf.SHF_EXECINSTR != 0 && s.Type == elf.SHT_PROGBITS && within(s.Offset, s.Size, b) && s.Size > 0 && known {
+			p.code = append(p.code, delta.Span{Offset: int64(s.Offset), SizeBytes: int64(s.Size), Machine: machine})
 		}
 	}
 	if p.isObject {
