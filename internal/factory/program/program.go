@@ -1,10 +1,10 @@
-// Package program knows what an ELF file tells of itself, so that two builds of a program can be compared by what they mean rather
+// Package program knows what a program tells of itself, so that two builds of a program can be compared by what they mean rather
 // than by their bytes: which bytes are instructions, which addresses they have, and which words name a place in the program.
 //
 // Start with [Pair.Region], which fills in what package delta must know to predict those words, and [Pair.Normal], which rewrites
 // both files so that words that name the same place are equal, wherever it has gone: with it one finds the pieces that two builds have in
-// common even in tables whose every entry has changed. Files that are no ELF, or are broken, are not programs; nothing here
-// fails. The formats are those of the System V ABI, gABI chapter 4, and of the Linux kernel's tables.
+// common even in tables whose every entry has changed. Programs are ELF files and kernels of arm64; files that
+// are neither, or are broken, are no programs, and nothing here fails. The formats are those of the System V ABI, gABI chapter 4, and of the Linux kernel's tables.
 package program
 
 import (
@@ -22,7 +22,8 @@ type Pair struct {
 // file is one of them.
 type file struct {
 	bytes    []byte
-	elf      *elf.File
+	elf      *elf.File // nil when it is none
+	machine  elf.Machine
 	spaces   []delta.Space
 	code     []delta.Span
 	isObject bool // not linked: a kernel module
@@ -38,7 +39,7 @@ const fixedAddress = 1 << 30
 func Open(old, new []byte) (*Pair, bool) {
 	a, okOld := parse(old)
 	b, okNew := parse(new)
-	if !okOld || !okNew || a.isObject != b.isObject || a.fixed != b.fixed || a.elf.Machine != b.elf.Machine {
+	if !okOld || !okNew || a.isObject != b.isObject || a.fixed != b.fixed || a.machine != b.machine || (a.elf == nil) != (b.elf == nil) {
 		return nil, false
 	}
 	return &Pair{a, b}, true
@@ -49,13 +50,13 @@ var machines = map[elf.Machine]delta.Machine{elf.EM_X86_64: delta.X8664, elf.EM_
 
 func parse(b []byte) (file, bool) {
 	if !bytes.HasPrefix(b, []byte(elf.ELFMAG)) {
-		return file{}, false
+		return image(b)
 	}
 	f, err := elf.NewFile(bytes.NewReader(b))
 	if err != nil || f.ByteOrder.String() != "LittleEndian" || f.Class != elf.ELFCLASS64 {
 		return file{}, false
 	}
-	p := file{bytes: b, elf: f, isObject: f.Type == elf.ET_REL, low: ^uint32(0)}
+	p := file{bytes: b, elf: f, machine: f.Machine, isObject: f.Type == elf.ET_REL, low: ^uint32(0)}
 	machine, known := machines[f.Machine]
 	for _, s := range f.Sections {
 		if s.Flags&elf.SHF_EXECINSTR != 0 && s.Type == elf.SHT_PROGBITS && within(s.Offset, s.Size, b) && s.Size > 0 && known {
