@@ -100,6 +100,8 @@ func (f *file) words(out []byte, move mover) {
 		v := word(f.bytes, i)
 		target, found := uint32(0), true
 		switch d := int32(v); {
+		case f.unwinds(i):
+			target = f.unwind.Address + v
 		case f.fixed && f.ascends(i, v):
 			target = f.low + v
 		case (d >= 4096 || d <= -4096) && d < farthest && d > -farthest && f.has(f.address(i)+v) && (f.fixed || d < 0):
@@ -116,6 +118,12 @@ func (f *file) words(out []byte, move mover) {
 			put(out, i, t)
 		}
 	}
+}
+
+// unwinds reports whether i is in the table for unwinding, behind its head.
+func (f *file) unwinds(i int) bool {
+	at := int64(i) - f.unwind.Offset
+	return at >= 12 && at < f.unwind.SizeBytes
 }
 
 func (f *file) has(address uint32) bool { return address >= f.low && address < f.high }

@@ -26,8 +26,9 @@ type file struct {
 	machine  elf.Machine
 	spaces   []delta.Space
 	code     []delta.Span
-	isObject bool // not linked: a kernel module
-	fixed    bool // runs at the addresses that it states: a kernel
+	isObject bool        // not linked: a kernel module
+	unwind   delta.Space // the table whose words are distances from its beginning to functions and to how they are unwound
+	fixed    bool        // runs at the addresses that it states: a kernel
 	low      uint32
 	high     uint32
 }
@@ -67,6 +68,10 @@ func parse(b []byte) (file, bool) {
 		p.spaces = []delta.Space{{SizeBytes: int64(len(b))}}
 		p.low, p.high = 0, uint32(len(b))
 		return p, true
+	}
+	// Linux Standard Base, core, 10.6.2; the table begins with its version and its sizes.
+	if s := f.Section(".eh_frame_hdr"); s != nil && within(s.Offset, s.Size, b) {
+		p.unwind = delta.Space{Offset: int64(s.Offset), SizeBytes: int64(s.Size), Address: uint32(s.Addr)}
 	}
 	for _, s := range f.Progs {
 		if s.Type != elf.PT_LOAD || s.Filesz == 0 || !within(s.Off, s.Filesz, b) {
@@ -111,6 +116,10 @@ func (p *Pair) bases() (all []delta.Base) {
 		all = append(all, delta.Base{SizeBytes: p.old.high})
 		all = p.section(all, ".dynstr", func(s *elf.Section) uint32 { return uint32(s.Addr) })
 		all = p.section(all, ".text", func(s *elf.Section) uint32 { return uint32(s.Addr) })
+		if p.old.unwind.SizeBytes > 0 && p.new.unwind.SizeBytes > 0 {
+			// The distances are negative: the table is behind what it is about.
+			all = append(all, delta.Base{Old: p.old.unwind.Address, New: p.new.unwind.Address, SizeBytes: ^uint32(0)})
+		}
 	}
 	return all
 }
