@@ -20,13 +20,14 @@ const (
 	byByte                        // ADR: the distance in bytes
 	byPage                        // ADRP: the distance in pages of 4 KiB
 	lowBits                       // ADD, LDR, STR after an ADRP: the place within its page
+	member                        // the same after anything else: the place within a structure that a register points at
 	placeKinds
 )
 
 // masks are where in a word the fields are.
 var masks = [placeKinds]uint32{
 	branch26: 1<<26 - 1, branch19: (1<<19 - 1) << 5, branch14: (1<<14 - 1) << 5, literal: (1<<19 - 1) << 5,
-	byByte: pageMask, byPage: pageMask, lowBits: (1<<12 - 1) << 10,
+	byByte: pageMask, byPage: pageMask, lowBits: (1<<12 - 1) << 10, member: (1<<12 - 1) << 10,
 }
 
 const (
@@ -95,12 +96,14 @@ func (p Place) Instruction(v, target, address uint32) uint32 {
 		field = d >> 2
 	case branch19, branch14, literal:
 		field = d >> 2 << 5
+	case lowBits:
+		field = target & (pageBytes - 1) >> p.shift << 10
 	case byByte:
 		field = pagesField(d)
 	case byPage:
 		field = pagesField(uint32(int32(target&^(pageBytes-1)-address&^(pageBytes-1)) >> 12))
 	default:
-		field = target & (pageBytes - 1) >> p.shift << 10
+		field = target >> p.shift << 10
 	}
 	return v&^masks[p.kind] | field&masks[p.kind]
 }
@@ -137,6 +140,16 @@ func PlaceAt(code []byte, i int, address uint32) (Place, bool) {
 	}
 	p.Target = p.told(v, address)
 	return p, v&masks[p.kind] != 0
+}
+
+// asMember takes low bits that belong to no page in sight for what they are then, unless they are on the stack.
+func (p Place) asMember(v uint32) (Place, bool) {
+	const stack = 31
+	if p.kind != lowBits || v>>5&31 == stack {
+		return p, false
+	}
+	p.kind, p.Target = member, p.told(v, 0)
+	return p, true
 }
 
 // pageReach is how many instructions from an ADRP it is looked for who uses its register.

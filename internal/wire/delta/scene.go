@@ -125,6 +125,14 @@ func (s *scene) leads(v, got uint32, nowAt int64) (uint32, bool) {
 	return got + s.newAddress(nowAt), true
 }
 
+// moveWord tells where the place has gone that the word v tells of. Members of structures have gone nowhere.
+func (s *scene) moveWord(v uint32, oldAt int64) (uint32, bool) {
+	if s.place.kind == member {
+		return s.place.Target, true
+	}
+	return s.move(s.target(v, oldAt))
+}
+
 // field is where the next word begins, from i on; len(old) when there is none in sight.
 func (s *scene) field(old []byte, i int, oldAt int64) int {
 	at := oldAt + int64(i) - s.oldAt
@@ -160,8 +168,12 @@ func (s *scene) instruction(old []byte, i, skip int, oldAt int64) int {
 		if k+4 > len(old) {
 			return len(old)
 		}
-		var ok bool
-		if s.place, ok = PlaceAt(old, k, s.oldAddress(oldAt+int64(k))); ok {
+		p, ok := PlaceAt(old, k, s.oldAddress(oldAt+int64(k)))
+		if !ok {
+			p, ok = p.asMember(instruction(old, k))
+		}
+		if ok {
+			s.place = p
 			return k
 		}
 	}

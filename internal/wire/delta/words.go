@@ -169,7 +169,7 @@ func truth32(b bool) uint32 {
 }
 
 func (m *wordModel) distance(s *scene, v uint32, oldAt, nowAt int64) {
-	if t, ok := s.move(s.target(v, oldAt)); ok {
+	if t, ok := s.moveWord(v, oldAt); ok {
 		m.add(byDistance, s.word(v, t, nowAt))
 		m.add(near, s.word(v, t+m.off[s.place.kind], nowAt))
 	}
