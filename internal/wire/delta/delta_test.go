@@ -89,7 +89,10 @@ func FuzzApply(f *testing.F) {
 	text := bytes.Repeat([]byte("evergreen machines "), 50)
 	changed := append(bytes.Clone(text[:700]), "a new end"...)
 	old, now := bytes.Clone(text), bytes.Clone(changed)
-	regions := []Region{{SizeBytes: 709, Pieces: []Piece{{0, 700}, {New, 9}}}}
+	regions := []Region{{
+		SizeBytes: 709, Pieces: []Piece{{0, 700}, {New, 9}}, OldSpaces: []Space{{SizeBytes: 950}}, NewSpaces: []Space{{SizeBytes: 709}},
+		Bases: []Base{{SizeBytes: 950}}, Code: []Span{{0, 300, X8664}, {300, 200, Arm64}},
+	}}
 	for _, kind := range []FrameKind{Gzip, Zstd} {
 		before, _ := compressed(f, kind, text)
 		after, header := compressed(f, kind, changed)
