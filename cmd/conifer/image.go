@@ -39,6 +39,7 @@ func newImageBuild(c *command) *cobra.Command {
 	}
 	flags := verb.Flags()
 	flags.StringVar(&spec.Version, "version", "", "version of the image, such as 1.1.0")
+	flags.StringVar(&spec.Arch, "arch", image.Arch, "architecture of the machines: amd64 or arm64")
 	flags.StringVar(&spec.Out, "out", "", "folder to make for the image")
 	flags.StringVar(&suites, "suites", string(image.Updated), "packages: released (Debian's point release) or updated (with all fixes since)")
 	flags.StringVar(&spec.Mirror, "mirror", "", "URL of a Debian mirror (default: as the host's apt is configured)")
@@ -101,7 +102,7 @@ func newImageTools(c *command) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			folder, err := image.Tools(cmd.Context(), cache, mirrors, c.env.Stderr)
+			folder, err := image.Tools(cmd.Context(), cache, image.Arch, mirrors, c.env.Stderr)
 			if err != nil {
 				return err
 			}

@@ -114,12 +114,12 @@ func aptSources(list []index) string {
 }
 
 // packageDefinition is the part of the definition that decides about the package tree.
-var packageDefinition = []string{"mkosi.conf", "mkosi.finalize"}
+var packageDefinition = []string{"mkosi.conf", "mkosi.conf.d/amd64.conf", "mkosi.conf.d/arm64.conf", "mkosi.finalize"}
 
 // digest names the package tree: its definition, the tools, and what the suites are.
-func digest(tools string, list []index) (string, error) {
+func digest(tools, arch string, list []index) (string, error) {
 	h := sha256.New()
-	fmt.Fprintln(h, filepath.Base(tools))
+	fmt.Fprintln(h, filepath.Base(tools), arch)
 	for _, name := range packageDefinition {
 		text, err := fs.ReadFile(osdef.Files, name)
 		if err != nil {
@@ -135,7 +135,7 @@ func digest(tools string, list []index) (string, error) {
 
 // makeBase returns the package tree for the suites, from the cache when it is there.
 func (b *builder) makeBase(ctx context.Context, list []index) (*base, error) {
-	name, err := digest(b.tools.tree, list)
+	name, err := digest(b.tools.tree, b.spec.Arch, list)
 	if err != nil {
 		return nil, err
 	}
@@ -168,7 +168,7 @@ func (b *builder) install(ctx context.Context, made *base, list []index) error {
 	}
 	tools := toolbox{tree: b.tools.tree, epoch: made.created.Unix(), binds: [][2]string{{work, "/build"}, {downloads, "/packages"}}}
 	if _, err := tools.run(ctx, "mkosi", "--directory=/build", "--workspace-directory=/build", "--build-sources=", "--output-directory=/build/out",
-		"--package-cache-directory=/packages", fmt.Sprintf("--source-date-epoch=%d", tools.epoch), "build"); err != nil {
+		"--package-cache-directory=/packages", "--architecture="+b.machine.systemd, fmt.Sprintf("--source-date-epoch=%d", tools.epoch), "build"); err != nil {
 		return err
 	}
 	out := filepath.Join(work, "out")
@@ -182,6 +182,9 @@ func writeDefinition(work string, list []index) error {
 	for _, name := range packageDefinition {
 		text, err := fs.ReadFile(osdef.Files, name)
 		if err != nil {
+			return err
+		}
+		if err := os.MkdirAll(filepath.Dir(filepath.Join(work, name)), 0o755); err != nil {
 			return err
 		}
 		if err := os.WriteFile(filepath.Join(work, name), text, 0o755); err != nil {

@@ -20,6 +20,7 @@ type builder struct {
 	spec     Spec
 	progress io.Writer
 	names    names
+	machine  machine
 	scratch  string  // folder in the cache, so that files can be shared with package trees
 	out      string  // folder beside spec.Out, renamed to it at the end
 	tools    toolbox // sees scratch as /build and out as /out
@@ -34,8 +35,12 @@ func Build(ctx context.Context, spec Spec, progress io.Writer) (Image, error) {
 	if err := spec.check(); err != nil {
 		return Image{}, err
 	}
-	b := &builder{spec: spec, progress: progress, names: namesOf(spec.Version)}
-	b.image = Image{App: App, Version: spec.Version, Arch: Arch}
+	b := &builder{spec: spec, progress: progress, names: namesOf(spec.Version, spec.Arch)}
+	b.image = Image{App: App, Version: spec.Version, Arch: spec.Arch}
+	var err error
+	if b.machine, err = machineOf(spec.Arch); err != nil {
+		return Image{}, err
+	}
 	if err := b.makeFolders(); err != nil {
 		return Image{}, err
 	}
@@ -85,7 +90,7 @@ func (b *builder) packages(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	tools, err := Tools(ctx, b.spec.Cache, mirrors, b.progress)
+	tools, err := Tools(ctx, b.spec.Cache, b.spec.Arch, mirrors, b.progress)
 	if err != nil {
 		return err
 	}
@@ -129,7 +134,7 @@ func (b *builder) assemble(context.Context) (err error) {
 
 // addOwn adds what is named for each image.
 func (b *builder) addOwn() error {
-	if err := b.tree.write("usr/lib/os-release", []byte(osRelease(b.spec.Version)), 0o644); err != nil {
+	if err := b.tree.write("usr/lib/os-release", []byte(osRelease(b.spec.Version, b.machine.systemd)), 0o644); err != nil {
 		return err
 	}
 	for _, add := range []struct {
@@ -153,7 +158,7 @@ func (b *builder) addOwn() error {
 	return nil
 }
 
-func osRelease(version string) string {
+func osRelease(version, arch string) string {
 	return fmt.Sprintf(`ID=conifer
 ID_LIKE=debian
 NAME=Conifer
@@ -161,11 +166,11 @@ PRETTY_NAME="Conifer %[1]s"
 VERSION_ID=%[1]s
 IMAGE_ID=conifer
 IMAGE_VERSION=%[1]s
-ARCHITECTURE=x86-64
+ARCHITECTURE=%[3]s
 CONIFER_APP=%[2]s
 DEFAULT_HOSTNAME=conifer
 HOME_URL=https://conifer.dev/
-`, version, App)
+`, version, App, arch)
 }
 
 func (b *builder) listPackages() error {
@@ -173,7 +178,7 @@ func (b *builder) listPackages() error {
 	if err != nil {
 		return err
 	}
-	b.image.Packages, err = remaining(installed(string(status)), b.base.database(), b.tree.folder)
+	b.image.Packages, err = remaining(installed(string(status)), b.base.database(), b.tree.folder, b.spec.Arch)
 	return err
 }
 

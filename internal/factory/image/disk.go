@@ -39,13 +39,14 @@ func (b *builder) partitions() ([]partition, error) {
 	if err != nil {
 		return nil, err
 	}
+	root := "root-" + b.machine.systemd
 	label := "conifer_" + b.spec.Version
 	return []partition{
 		{"esp", "esp", derivedUUID("esp", ""), espBytes, "Format=vfat\nCopyFiles=/build/esp:/\n"},
-		{"root-x86-64", label, uuidText(hash[:16]), rootBytes, "CopyBlocks=/out/" + b.names.root + "\nReadOnly=yes\n"},
-		{"root-x86-64-verity", label, uuidText(hash[16:]), verityBytes, "CopyBlocks=/out/" + b.names.verity + "\nReadOnly=yes\n"},
-		{"root-x86-64", "_empty", derivedUUID("root B", ""), rootBytes, "ReadOnly=yes\n"},
-		{"root-x86-64-verity", "_empty", derivedUUID("verity B", ""), verityBytes, "ReadOnly=yes\n"},
+		{root, label, uuidText(hash[:16]), rootBytes, "CopyBlocks=/out/" + b.names.root + "\nReadOnly=yes\n"},
+		{root + "-verity", label, uuidText(hash[16:]), verityBytes, "CopyBlocks=/out/" + b.names.verity + "\nReadOnly=yes\n"},
+		{root, "_empty", derivedUUID("root B", ""), rootBytes, "ReadOnly=yes\n"},
+		{root + "-verity", "_empty", derivedUUID("verity B", ""), verityBytes, "ReadOnly=yes\n"},
 	}, nil
 }
 
@@ -90,7 +91,7 @@ func (b *builder) fillESP() error {
 		return err
 	}
 	for _, file := range [][2]string{
-		{filepath.Join(b.tools.tree, "usr/lib/systemd/boot/efi/systemd-bootx64.efi"), "EFI/BOOT/BOOTX64.EFI"},
+		{filepath.Join(b.tools.tree, efiFolder, b.machine.loader()), b.machine.fallback()},
 		{filepath.Join(b.out, b.names.uki), "EFI/Linux/" + b.names.uki},
 	} {
 		text, err := os.ReadFile(file[0])

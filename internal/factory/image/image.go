@@ -35,18 +35,15 @@ type Image struct {
 // App is the application id of the operating system itself.
 const App = "conifer-os"
 
-// Arch is the one architecture that images are built for so far.
-const Arch = "amd64"
-
 // names are the files of an image's folder.
 type names struct{ uki, root, verity, disk string }
 
-func namesOf(version string) names {
+func namesOf(version, arch string) names {
 	base := "conifer_" + version
 	return names{
 		uki:    base + ".efi",
-		root:   base + ".root-" + Arch + ".raw",
-		verity: base + ".root-" + Arch + "-verity.raw",
+		root:   base + ".root-" + arch + ".raw",
+		verity: base + ".root-" + arch + "-verity.raw",
 		disk:   base + ".disk.raw",
 	}
 }

@@ -81,7 +81,7 @@ func TestPackagesWithoutAFileLeftAreNotInTheImage(t *testing.T) {
 	if err := os.Symlink("usr/lib", filepath.Join(root, "lib")); err != nil {
 		t.Fatal(err)
 	}
-	kept, err := remaining([]release.Package{{Name: "libc6"}, {Name: "perl-base"}}, database, root)
+	kept, err := remaining([]release.Package{{Name: "libc6"}, {Name: "perl-base"}}, database, root, Arch)
 	if err != nil || len(kept) != 1 || kept[0].Name != "libc6" {
 		t.Errorf("kept %v, %v, want libc6", kept, err)
 	}
@@ -115,9 +115,10 @@ func TestDerivedUUIDsAreStableAndDiffer(t *testing.T) {
 }
 
 func TestSpecIsChecked(t *testing.T) {
-	good := Spec{Version: "1.0.0", Suites: Released, Out: filepath.Join(t.TempDir(), "new"), Initrd: os.Args[0]}
+	good := Spec{Version: "1.0.0", Arch: "arm64", Suites: Released, Out: filepath.Join(t.TempDir(), "new"), Initrd: os.Args[0]}
 	for name, change := range map[string]func(*Spec){
 		"version": func(s *Spec) { s.Version = "latest" },
+		"arch":    func(s *Spec) { s.Arch = "m68k" },
 		"suites":  func(s *Spec) { s.Suites = "sid" },
 		"initrd":  func(s *Spec) { s.Initrd = "" },
 		"overlay": func(s *Spec) { s.Overlays = []string{"/does/not/exist"} },

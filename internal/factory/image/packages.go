@@ -32,10 +32,10 @@ func installed(status string) []release.Package {
 
 // remaining keeps the packages of which the finished root still holds a file. The others' bugs are not
 // in the image, and a scanner should not report them.
-func remaining(list []release.Package, database, root string) ([]release.Package, error) {
+func remaining(list []release.Package, database, root, arch string) ([]release.Package, error) {
 	var kept []release.Package
 	for _, p := range list {
-		files, err := packageFiles(database, p.Name)
+		files, err := packageFiles(database, p.Name, arch)
 		if err != nil {
 			return nil, err
 		}
@@ -47,8 +47,8 @@ func remaining(list []release.Package, database, root string) ([]release.Package
 }
 
 // packageFiles reads dpkg's list of the files of a package. Packages for several architectures have it under name:arch.
-func packageFiles(database, name string) ([]string, error) {
-	for _, base := range []string{name, name + ":" + Arch} {
+func packageFiles(database, name, arch string) ([]string, error) {
+	for _, base := range []string{name, name + ":" + arch} {
 		f, err := os.Open(filepath.Join(database, "info", base+".list"))
 		if errors.Is(err, fs.ErrNotExist) {
 			continue

@@ -102,7 +102,7 @@ func firstInRoots(t *testing.T, cache string, folders [2]string, image Image) st
 	if err != nil {
 		t.Fatal(err)
 	}
-	tree, err := Tools(t.Context(), cache, mirrors, io.Discard)
+	tree, err := Tools(t.Context(), cache, Arch, mirrors, io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,7 +110,7 @@ func firstInRoots(t *testing.T, cache string, folders [2]string, image Image) st
 	for i, folder := range folders {
 		roots[i] = t.TempDir()
 		tools := toolbox{tree: tree, binds: [][2]string{{folder, "/out"}, {roots[i], "/build"}}}
-		if _, err := tools.run(t.Context(), "fsck.erofs", "--extract=/build/root", "/out/"+namesOf(image.Version).root); err != nil {
+		if _, err := tools.run(t.Context(), "fsck.erofs", "--extract=/build/root", "/out/"+namesOf(image.Version, Arch).root); err != nil {
 			t.Fatal(err)
 		}
 	}

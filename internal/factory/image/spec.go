@@ -31,6 +31,7 @@ func (s Suites) list() (main, security []string) {
 // Spec is all that makes one image differ from another.
 type Spec struct {
 	Version  string
+	Arch     string // of the machines, by Debian's name
 	Suites   Suites
 	Mirror   string   // URL of a Debian mirror, or "" for the host's own
 	Out      string   // folder to make; it must not exist
@@ -45,6 +46,9 @@ type Spec struct {
 func (s *Spec) check() error {
 	if !release.ValidVersion(s.Version) {
 		return fault.New(fault.Invalid, "version %q is not of the form 1.2.3", s.Version)
+	}
+	if _, err := machineOf(s.Arch); err != nil {
+		return err
 	}
 	if s.Suites != Released && s.Suites != Updated {
 		return fault.New(fault.Invalid, "there is no set of suites %q", s.Suites).

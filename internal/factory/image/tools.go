@@ -28,11 +28,16 @@ const usualTools = 40 * time.Second
 // toolsRecipe changes when trees must be made anew although the list of packages is the same.
 const toolsRecipe = "2"
 
-// Tools returns the folder of the pinned tools tree in cache, and makes it when it is not there.
-func Tools(ctx context.Context, cache string, mirrors Mirrors, progress io.Writer) (string, error) {
+// Tools returns the folder of the pinned tools tree in cache for images of an architecture, and makes it when it is not there.
+func Tools(ctx context.Context, cache, arch string, mirrors Mirrors, progress io.Writer) (string, error) {
 	list, err := definitionLines("tools.packages")
 	if err != nil {
 		return "", err
+	}
+	archs := []string{Arch}
+	if arch != Arch {
+		archs = append(archs, arch)
+		list = append(list, "systemd-boot-efi:"+arch)
 	}
 	packages := strings.Join(list, ",")
 	sum := sha256.Sum256([]byte(toolsRecipe + debian + packages))
@@ -47,11 +52,11 @@ func Tools(ctx context.Context, cache string, mirrors Mirrors, progress io.Write
 	}
 	step := cli.NewWait(progress, "make the tools tree", usualTools)
 	defer step.End()
-	return folder, makeTools(ctx, mmdebstrap, folder, packages, mirrors)
+	return folder, makeTools(ctx, mmdebstrap, folder, archs, packages, mirrors)
 }
 
 // makeTools builds aside and renames, so that a tree that is there is whole.
-func makeTools(ctx context.Context, mmdebstrap, folder, packages string, mirrors Mirrors) error {
+func makeTools(ctx context.Context, mmdebstrap, folder string, archs []string, packages string, mirrors Mirrors) error {
 	if err := os.MkdirAll(filepath.Dir(folder), 0o755); err != nil {
 		return err
 	}
@@ -63,7 +68,7 @@ func makeTools(ctx context.Context, mmdebstrap, folder, packages string, mirrors
 	if err := os.Chmod(aside, 0o755); err != nil {
 		return err
 	}
-	cmd := exec.CommandContext(ctx, mmdebstrap, "--quiet", "--variant=minbase", "--include="+packages,
+	cmd := exec.CommandContext(ctx, mmdebstrap, "--quiet", "--variant=minbase", "--architectures="+strings.Join(archs, ","), "--include="+packages,
 		"--customize-hook=mkdir $1/build $1/out $1/packages && touch $1/etc/resolv.conf $1/etc/hosts",
 		debian, aside, mirrors.Main)
 	if out, err := cmd.CombinedOutput(); err != nil {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 
@@ -18,7 +19,7 @@ func (b *builder) makeInitrd(context.Context) error {
 	if err != nil {
 		return err
 	}
-	modules, err := chooseModules(os.DirFS(folder))
+	modules, err := chooseModules(os.DirFS(folder), b.machine)
 	if err != nil {
 		return err
 	}
@@ -45,7 +46,7 @@ func (b *builder) makeInitrd(context.Context) error {
 	return os.WriteFile(filepath.Join(b.scratch, "initrd"), archive.Bytes(), 0o644)
 }
 
-func chooseModules(folder fs.FS) (*initrdModules, error) {
+func chooseModules(folder fs.FS, m machine) (*initrdModules, error) {
 	wishes, err := definitionLines("initrd.modules")
 	if err != nil {
 		return nil, err
@@ -54,7 +55,7 @@ func chooseModules(folder fs.FS) (*initrdModules, error) {
 	if err != nil {
 		return nil, err
 	}
-	return tables.choose(wishes)
+	return tables.choose(m.own(wishes))
 }
 
 // kernelFolder finds the one kernel of the package tree.
@@ -71,6 +72,9 @@ func (b *builder) kernelFolder() (string, error) {
 	return folder, nil
 }
 
+// efiFolder is where the tools tree has programs for the firmware.
+const efiFolder = "usr/lib/systemd/boot/efi"
+
 // makeUKI joins kernel, initrd and command line: the one file that names the whole system.
 func (b *builder) makeUKI(ctx context.Context) error {
 	step := cli.NewProgress(b.progress, "write the unified kernel image", 0)
@@ -79,7 +83,7 @@ func (b *builder) makeUKI(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	line := strings.Join(append([]string{"roothash=" + b.image.Root.Hash}, words...), " ")
+	line := strings.Join(append([]string{"roothash=" + b.image.Root.Hash}, b.machine.own(words)...), " ")
 	kernel, err := os.ReadFile(filepath.Join(b.base.root(), "usr/lib/modules", b.kernel, "vmlinuz"))
 	if err != nil {
 		return err
@@ -88,6 +92,6 @@ func (b *builder) makeUKI(ctx context.Context) error {
 		return err
 	}
 	_, err = b.tools.run(ctx, "ukify", "build", "--linux=/build/vmlinuz", "--initrd=/build/initrd", "--uname="+b.kernel, "--cmdline="+line,
-		"--os-release=@/build/root/usr/lib/os-release", "--stub=/usr/lib/systemd/boot/efi/linuxx64.efi.stub", "--output=/out/"+b.names.uki)
+		"--os-release=@/build/root/usr/lib/os-release", "--stub="+path.Join("/", efiFolder, b.machine.stub()), "--output=/out/"+b.names.uki)
 	return err
 }
