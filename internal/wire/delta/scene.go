@@ -15,8 +15,11 @@ type Base struct{ Old, New, SizeBytes uint32 }
 // has reports whether a word can be a distance from the base to an address.
 func (b *Base) has(v uint32) bool { return v < b.SizeBytes }
 
-// based tells what becomes of a distance from a base.
+// based tells what becomes of a distance from a base. A region need not have any.
 func (s *scene) based(k int, v uint32) (uint32, bool) {
+	if k >= len(s.bases) {
+		return 0, false
+	}
 	t, ok := s.move(s.bases[k].Old + v)
 	return t - s.bases[k].New, ok
 }
