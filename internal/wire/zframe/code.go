@@ -163,10 +163,10 @@ func (s *session) codeHeader() error {
 	return err
 }
 
-// number codes a number that is at most most.
+// number codes a number that is at most most; there is none when that is below zero.
 func (s *session) number(n *entropy.Number, value, most int) (int, error) {
 	got := n.Code(s.c, uint64(value))
-	if got > uint64(most) {
+	if most < 0 || got > uint64(most) {
 		return 0, corrupt("number is %d, at most %d is allowed", got, most)
 	}
 	return int(got), nil

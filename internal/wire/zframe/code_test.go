@@ -126,6 +126,16 @@ func TestFramesFromTheirContent(t *testing.T) {
 	})
 }
 
+// A number that cannot be, such as how much shorter a match is that is as short as can be, is refused.
+func TestNumberThatCannotBe(t *testing.T) {
+	for _, most := range []int{-1, 0, 4} {
+		s := &session{c: entropy.NewWriter()}
+		if _, err := s.number(entropy.NewNumber(), 5, most); !fault.Is(err, fault.Corrupt) {
+			t.Errorf("5 where at most %d is allowed: %v", most, err)
+		}
+	}
+}
+
 // Whatever the data say, restoring ends in a frame or an error.
 func FuzzReparse(f *testing.F) {
 	frame, err := os.ReadFile("testdata/golden.zst")
