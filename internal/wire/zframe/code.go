@@ -113,6 +113,9 @@ func (s *session) prepare(blocks []Block) {
 	var needs []need
 	if blocks != nil {
 		needs = lack(finder(), blocks)
+		if s.guide != nil {
+			s.guide.forget()
+		}
 	}
 	s.finder = finder()
 	s.far = newFar(s.content, window, s.finder.recent)

@@ -126,6 +126,28 @@ func TestFramesFromTheirContent(t *testing.T) {
 	})
 }
 
+// parts says that the contents are the same, in parts of so many bytes at first.
+type parts int64
+
+func (p parts) ToOld(at int64) (int64, int64) {
+	if at < 5000 {
+		return at, int64(p) - at%int64(p)
+	}
+	return at, 1 << 30
+}
+func (p parts) ToNew(old int64) (int64, int64) { return p.ToOld(old) }
+
+// A writer that has looked for what is far begins with the old frame as a reader does: short parts are worth no block of it, unless
+// it was read for a longer one.
+func TestOldBlocksAreReadWhenAReaderDoes(t *testing.T) {
+	now := content(4, 30_000)
+	frame := compress(t, now, zstd.SpeedBetterCompression)
+	again, err := restored(told(t, frame, now, frame, parts(500)), now, frame, parts(500))
+	if err != nil || !bytes.Equal(again, frame) {
+		t.Errorf("the frame is another: %v", err)
+	}
+}
+
 // A number that cannot be, such as how much shorter a match is that is as short as can be, is refused.
 func TestNumberThatCannotBe(t *testing.T) {
 	for _, most := range []int{-1, 0, 4} {

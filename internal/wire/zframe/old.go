@@ -64,9 +64,7 @@ func openOld(from *Old) (*oldParse, error) {
 	}
 	r.sequencesOnly = true
 	o := &oldParse{from: from, reader: r}
-	for i := range o.slots {
-		o.slots[i].block = -1
-	}
+	o.forget()
 	start, distances, before := int64(0), Initial, [3]int32{-1, -1, -1}
 	for {
 		entry := oldBlock{offset: r.offset, start: start, distances: distances, before: before}
@@ -93,6 +91,14 @@ func openOld(from *Old) (*oldParse, error) {
 		start += int64(b.Size)
 	}
 	return o, nil
+}
+
+// forget begins anew, with no block at hand.
+func (o *oldParse) forget() {
+	o.turn, o.latest = 0, nil
+	for i := range o.slots {
+		o.slots[i].block, o.slots[i].used = -1, 0
+	}
 }
 
 // around is the first match that ends after a place, or an empty one at the end of the block when there is none in it.
@@ -198,6 +204,12 @@ type oldGuide struct {
 	match       oldMatch
 	source      int // the distance that the match would have in the new content, or 0
 	err         error
+}
+
+// forget begins anew. Which blocks are at hand decides what is known, so that a writer that has looked ahead must do so.
+func (g *oldGuide) forget() {
+	g.parse.forget()
+	*g = oldGuide{parse: g.parse, err: g.err}
 }
 
 // look makes the answer that of a place.
