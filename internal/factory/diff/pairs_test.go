@@ -49,8 +49,8 @@ var changes = []change{
 		block := s.noise(100 + s.IntN(1000))
 		return s.headed(s.repeated(block)), s.headed(s.repeated(block))
 	}},
-	{"gzip", func(s *source) (old, now []byte) { return s.both(s.noise(34_000), s.gzip) }},
-	{"zstd", func(s *source) (old, now []byte) { return s.both(append(s.text(24_000), s.noise(14_000)...), s.zstd) }},
+	{"gzip", func(s *source) (old, now []byte) { return s.both(s.noise(34_000), 20_000, s.gzip) }},
+	{"zstd", func(s *source) (old, now []byte) { return s.both(append(s.text(24_000), s.noise(14_000)...), 0, s.zstd) }},
 }
 
 // source makes random images.
@@ -172,10 +172,10 @@ func (s *source) grams() []byte {
 	return b
 }
 
-// both compresses two versions of something.
-func (s *source) both(plain []byte, compress func([]byte) []byte) (old, now []byte) {
+// both compresses two versions of something, whose first bytes are the same in both.
+func (s *source) both(plain []byte, same int, compress func([]byte) []byte) (old, now []byte) {
 	plain = append(plain, s.text(s.IntN(9000))...)
-	later := slices.Concat(plain[:20_000], s.changed(plain[20_000:], s.IntN(50)), s.text(s.IntN(2000)))
+	later := slices.Concat(plain[:same], s.shuffled(plain[same:same+4000], 100, 900), s.changed(s.grown(plain[same+4000:]), s.IntN(50)))
 	return compress(plain), compress(later)
 }
 
