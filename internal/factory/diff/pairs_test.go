@@ -50,7 +50,9 @@ var changes = []change{
 		return s.headed(s.repeated(block)), s.headed(s.repeated(block))
 	}},
 	{"gzip", func(s *source) (old, now []byte) { return s.both(s.noise(34_000), 20_000, s.gzip) }},
-	{"zstd", func(s *source) (old, now []byte) { return s.both(append(s.text(24_000), s.noise(14_000)...), 0, s.zstd) }},
+	{"zstd", func(s *source) (old, now []byte) {
+		return s.both(append(s.text(24_000), s.noise(14_000)...), 0, s.zstd)
+	}},
 }
 
 // source makes random images.

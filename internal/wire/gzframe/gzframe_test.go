@@ -102,8 +102,8 @@ func contents() map[string][]byte {
 		"random":      random(1, 200_000, 256),
 		"random text": append(random(2, 100_000, 256), text(3, 200_000)...),
 		"text random": append(text(4, 200_000), random(5, 150_000, 256)...),
-		"two kinds":   random(6, 80_000, 2),
-		"few kinds":   random(7, 150_000, 5),
+		"two kinds":   random(6, 20_000, 2),
+		"few kinds":   random(7, 70_000, 5),
 		"all kinds":   []byte(strings.Repeat(string(random(8, 600, 256)), 200)),
 		"deep tree":   fibonacci(),
 		"far":         append(append([]byte("abc"), random(9, 5000, 200)...), "abcabcd"...),
@@ -201,7 +201,7 @@ func pieces(t *rapid.T) []byte {
 
 // How the plain bytes are cut does not matter.
 func TestCuts(t *testing.T) {
-	plain := append(text(11, 150_000), random(12, 40_000, 256)...)
+	plain := append(text(11, 80_000), random(12, 20_000, 256)...)
 	want := compress(t, plain, Header{Level: 9})
 	rapid.Check(t, func(t *rapid.T) {
 		var out bytes.Buffer

@@ -2,6 +2,7 @@ package zframe
 
 import (
 	"bytes"
+	"flag"
 	"os"
 	"testing"
 
@@ -83,21 +84,38 @@ func restored(data, content, old []byte, align Align) ([]byte, error) {
 	return out.Bytes(), c.Err()
 }
 
-// A frame of libzstd at its highest level comes back from its content and a small part of its size.
-func TestGoldenFrameFromItsContent(t *testing.T) {
-	frame, err := os.ReadFile("testdata/golden.zst")
-	if err != nil {
-		t.Fatal(err)
-	}
+var update = flag.Bool("update", false, "write the vectors anew")
+
+// The stored cuts are what is written of the golden frame, alone and beside itself as an older frame at the same places, and give it back.
+func TestVectors(t *testing.T) {
+	frame := golden(t)
 	content := plain(t, frame)
-	alone := told(t, frame, content, nil, nil)
-	if again, err := restored(alone, content, nil, nil); err != nil || !bytes.Equal(again, frame) {
-		t.Fatalf("the frame is another: %v", err)
+	for name, old := range map[string][]byte{"golden.cut": nil, "golden-beside.cut": frame} {
+		path := "testdata/" + name
+		data := told(t, frame, content, old, shift(0))
+		if *update {
+			if err := os.WriteFile(path, data, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		stored, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(data, stored) {
+			t.Errorf("%s is written otherwise", name)
+		}
+		if again, err := restored(stored, content, old, shift(0)); err != nil || !bytes.Equal(again, frame) {
+			t.Errorf("%s gives another frame: %v", name, err)
+		}
 	}
-	beside := told(t, frame, content, frame, shift(0))
-	if again, err := restored(beside, content, frame, shift(0)); err != nil || !bytes.Equal(again, frame) {
-		t.Fatalf("the frame is another beside itself: %v", err)
-	}
+}
+
+// A frame of libzstd at its highest level comes from its content and a small part of its size.
+func TestGoldenFrameCostsLittle(t *testing.T) {
+	frame := golden(t)
+	content := plain(t, frame)
+	alone, beside := told(t, frame, content, nil, nil), told(t, frame, content, frame, shift(0))
 	if len(alone)*40 > len(frame) || len(beside) > len(alone) {
 		t.Errorf("%d bytes tell a frame of %d, %d beside the same frame", len(alone), len(frame), len(beside))
 	}
@@ -107,23 +125,29 @@ func TestGoldenFrameFromItsContent(t *testing.T) {
 func TestFramesFromTheirContent(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		level := zstd.EncoderLevel(rapid.IntRange(1, 4).Draw(t, "level"))
-		z, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(level), zstd.WithEncoderConcurrency(1))
-		if err != nil {
-			t.Fatal(err)
-		}
-		old := content(rapid.Uint64().Draw(t, "seed"), rapid.IntRange(0, 200_000).Draw(t, "size"))
-		by := rapid.IntRange(0, 100).Draw(t, "shift")
-		now := append(bytes.Repeat([]byte{7}, by), old...)
-		before, frame := z.EncodeAll(old, nil), z.EncodeAll(now, nil)
-		if !bytes.Equal(rewrite(t, frame, 1<<30), frame) || len(old) == 0 {
-			t.Skip("an encoder with other habits")
-		}
-		data := told(t, frame, now, before, shift(by))
-		again, err := restored(data, now, before, shift(by))
-		if err != nil || !bytes.Equal(again, frame) {
-			t.Fatalf("the frame is another: %v", err)
-		}
+		size := rapid.IntRange(0, 8_000).Draw(t, "size")
+		checkFrame(t, level, content(rapid.Uint64().Draw(t, "seed"), size), rapid.IntRange(0, 100).Draw(t, "shift"), rapid.Bool().Draw(t, "older"))
 	})
+	// More than a block, and more than a chunk.
+	checkFrame(t, zstd.SpeedFastest, content(1, 150_000), 50, true)
+	checkFrame(t, zstd.SpeedBestCompression, content(2, 150_000), 0, false)
+}
+
+// checkFrame tells a frame alone, or beside an older one, whose content was so many bytes shorter at its beginning.
+func checkFrame(t rapid.TB, level zstd.EncoderLevel, old []byte, by int, beside bool) {
+	t.Helper()
+	now := append(bytes.Repeat([]byte{7}, by), old...)
+	before, frame := compress(t, old, level), compress(t, now, level)
+	if len(old) == 0 || !bytes.Equal(rewrite(t, frame, 1<<30), frame) {
+		return // nothing to tell, or an encoder with other habits
+	}
+	if !beside {
+		before = nil
+	}
+	data := told(t, frame, now, before, shift(by))
+	if again, err := restored(data, now, before, shift(by)); err != nil || !bytes.Equal(again, frame) {
+		t.Fatalf("the frame is another: %v", err)
+	}
 }
 
 // parts says that the contents are the same, in parts of so many bytes at first.
