@@ -241,7 +241,7 @@ func (f *far) search() {
 		work -= len(same)
 		for i := range same {
 			s := &same[i]
-			if uint32(bits.TrailingZeros64(after^s.after))>>3+leastDepth >= s.least {
+			if uint32(bits.TrailingZeros64(after^s.after))>>3+leastDepth >= min(s.least, leastDepth+8) {
 				f.meet(s, place)
 			}
 		}

@@ -104,10 +104,17 @@ type state struct {
 	base   uint16
 }
 
-// newTable spreads the states as the format demands.
 func newTable(c counts) *table {
+	t := &table{}
+	t.divide(c)
+	return t
+}
+
+// divide spreads the states as the format demands. The memory of what the table was before is used again.
+func (t *table) divide(c counts) {
 	size := 1 << c.log
-	t := &table{log: c.log, states: make([]state, size), first: make([]uint16, len(c.each)+1), order: make([]uint16, size), each: c.each}
+	t.log, t.each = c.log, c.each
+	t.states, t.first, t.order = cleared(t.states, size), cleared(t.first, len(c.each)+1), cleared(t.order, size)
 	high := size
 	next := make([]int, len(c.each))
 	for s, n := range c.each {
@@ -137,15 +144,23 @@ func newTable(c counts) *table {
 		count := t.count(st.symbol)
 		t.order[int(t.first[st.symbol])+x-count] = uint16(i)
 	}
-	return t
 }
 
-// oneSymbol is the table of a code that is always the same.
-func oneSymbol(s uint8) *table {
-	t := &table{states: []state{{symbol: s}}, first: make([]uint16, int(s)+2), order: []uint16{0}, each: make([]int16, int(s)+1)}
-	t.first[s+1] = 1
-	t.each[s] = 1
-	return t
+// cleared is a slice of n zeros, in the memory of another when that has room.
+func cleared[T any](s []T, n int) []T {
+	if cap(s) < n {
+		return make([]T, n)
+	}
+	s = s[:n]
+	clear(s)
+	return s
+}
+
+// oneSymbol is the division for a code that is always the same.
+func oneSymbol(s uint8) counts {
+	c := counts{each: make([]int16, int(s)+1)}
+	c.each[s] = 1
+	return c
 }
 
 // count is how many states a symbol has.

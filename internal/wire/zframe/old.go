@@ -170,14 +170,12 @@ func (o *oldParse) load(s *oldSlot, which int) error {
 	entry := &o.blocks[which]
 	r := o.reader
 	for c, b := range entry.before {
-		if r.tables[c] = nil; b < 0 {
+		if r.tables.valid[c] = nil; b < 0 {
 			continue
 		}
-		t, _, err := tableOf(c, o.blocks[b].modes[c], o.blocks[b].tables[c], nil)
-		if err != nil {
+		if _, err := r.tables.take(c, o.blocks[b].modes[c], o.blocks[b].tables[c]); err != nil {
 			return err
 		}
-		r.tables[c] = t
 	}
 	r.in = io.NewSectionReader(o.from.Frame, entry.offset, o.from.SizeBytes-entry.offset)
 	r.limit, r.done = o.from.ContentLimitBytes, false

@@ -12,7 +12,7 @@ type Reader struct {
 	data     []byte // the block as it is in the frame, with padding
 	literals []byte
 	tree     *tree
-	tables   [3]*table
+	tables   tables
 	done     bool
 	offset   int64 // in the frame
 	// sequencesOnly leaves the literals out of the blocks.

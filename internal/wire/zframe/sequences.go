@@ -59,42 +59,51 @@ func (r *Reader) readTables(b *Block, data []byte) ([]byte, error) {
 	modes, data := data[0], data[1:]
 	for i := range b.Modes {
 		b.Modes[i] = Mode(modes >> (6 - 2*i) & 3)
-		t, used, err := tableOf(i, b.Modes[i], data, r.tables[i])
+		used, err := r.tables.take(i, b.Modes[i], data)
 		if err != nil {
 			return nil, err
 		}
-		b.Tables[i] = data[:used]
-		r.tables[i], data = t, data[used:]
+		b.Tables[i], data = data[:used], data[used:]
 	}
 	return data, nil
 }
 
-// tableOf is the table of a code, and how many bytes describe it.
-func tableOf(code int, mode Mode, data []byte, before *table) (*table, int, error) {
+// tables are those of the three codes.
+type tables struct {
+	valid [3]*table
+	own   [3]table // memory for those that a frame describes
+}
+
+// take makes the table of a code the one that a mode and the data say, and gives how many bytes describe it.
+func (t *tables) take(code int, mode Mode, data []byte) (used int, err error) {
+	var c counts
 	switch mode {
 	case Predefined:
-		return predefined[code], 0, nil
+		t.valid[code] = predefined[code]
+		return 0, nil
 	case OneSymbol:
 		if len(data) == 0 || int(data[0]) >= symbolsMax[code] {
-			return nil, 0, corrupt("table of one symbol has none that is known")
+			return 0, corrupt("table of one symbol has none that is known")
 		}
-		return oneSymbol(data[0]), 1, nil
+		c, used = oneSymbol(data[0]), 1
 	case Described:
-		c, used, err := readCounts(data, maxLogs[code], symbolsMax[code])
-		if err != nil {
-			return nil, 0, err
+		if c, used, err = readCounts(data, maxLogs[code], symbolsMax[code]); err != nil {
+			return 0, err
 		}
-		return newTable(c), used, nil
+	default:
+		if t.valid[code] == nil {
+			return 0, corrupt("first sequences are without a table")
+		}
+		return 0, nil
 	}
-	if before == nil {
-		return nil, 0, corrupt("first sequences are without a table")
-	}
-	return before, 0, nil
+	t.valid[code] = &t.own[code]
+	t.own[code].divide(c)
+	return used, nil
 }
 
 // decodeSequences reads n sequences, which must be all that is in the stream.
 func (r *Reader) decodeSequences(b *Block, in *backward, n, literals int) error {
-	lt, ot, mt := r.tables[literalCode], r.tables[offsetCode], r.tables[matchCode]
+	lt, ot, mt := r.tables.valid[literalCode], r.tables.valid[offsetCode], r.tables.valid[matchCode]
 	ls, os, ms := in.take(lt.log), in.take(ot.log), in.take(mt.log)
 	for i := range n {
 		l, o, m := lt.states[ls], ot.states[os], mt.states[ms]
@@ -136,14 +145,13 @@ func (w *Writer) appendSequences(out []byte, b *Block) ([]byte, error) {
 	}
 	out = append(out, byte(b.Modes[0]<<6|b.Modes[1]<<4|b.Modes[2]<<2))
 	for i, mode := range b.Modes {
-		t, used, err := tableOf(i, mode, b.Tables[i], w.tables[i])
+		used, err := w.tables.take(i, mode, b.Tables[i])
 		if err != nil {
 			return out, err
 		}
 		if used != len(b.Tables[i]) {
 			return out, corrupt("table description has %d bytes, %d of them used", len(b.Tables[i]), used)
 		}
-		w.tables[i] = t
 		out = append(out, b.Tables[i]...)
 	}
 	return w.encodeSequences(out, b.Sequences)
@@ -151,23 +159,23 @@ func (w *Writer) appendSequences(out []byte, b *Block) ([]byte, error) {
 
 // encodeSequences writes what decodeSequences reads, from the last sequence to the first.
 func (w *Writer) encodeSequences(out []byte, sequences []Sequence) ([]byte, error) {
-	bits := bitWriter{out: out}
+	bits, tables := bitWriter{out: out}, w.tables.valid
 	var states [3]uint16
 	for i := len(sequences) - 1; i >= 0; i-- {
 		s := sequences[i]
 		codes := s.codes()
 		for c, code := range codes {
-			if w.tables[c].count(code) == 0 {
+			if tables[c].count(code) == 0 {
 				return out, corrupt("code %d of a sequence is not in its table", code)
 			}
 		}
 		if i == len(sequences)-1 {
 			for c, code := range codes {
-				states[c] = w.tables[c].begin(code)
+				states[c] = tables[c].begin(code)
 			}
 		} else {
 			for _, c := range [...]int{offsetCode, matchCode, literalCode} {
-				before, value, n := w.tables[c].step(codes[c], states[c])
+				before, value, n := tables[c].step(codes[c], states[c])
 				bits.put(value, n)
 				states[c] = before
 			}
@@ -178,7 +186,7 @@ func (w *Writer) encodeSequences(out []byte, sequences []Sequence) ([]byte, erro
 		bits.put(s.Value, int(codes[offsetCode]))
 	}
 	for _, c := range [...]int{matchCode, offsetCode, literalCode} {
-		bits.put(uint32(states[c]), w.tables[c].log)
+		bits.put(uint32(states[c]), tables[c].log)
 	}
 	return bits.finish(), nil
 }

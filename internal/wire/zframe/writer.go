@@ -11,7 +11,7 @@ type Writer struct {
 	data    []byte
 	streams []byte
 	tree    *tree
-	tables  [3]*table
+	tables  tables
 }
 
 // NewWriter writes the header.
