@@ -77,13 +77,19 @@ func (c candidate) has(file string) bool {
 	return false
 }
 
-// ukiName stands for the one target that is not looked into.
-const ukiName = "the UKI: kernel and initrd"
+// The UKI is not looked into, and in the root the names of files, their times and the like are in none of them.
+const (
+	ukiName = "the UKI: kernel and initrd"
+	noName  = "what is in no file"
+)
 
 // folderOf is the folder that a file counts for: three levels deep, and all modules as one.
 func folderOf(c pack.FileCost) string {
 	if c.Target != "root" {
 		return ukiName
+	}
+	if c.Path == "" {
+		return noName
 	}
 	parts := strings.Split(path.Dir(c.Path), "/")
 	if len(parts) > 2 && parts[2] == "modules" {
@@ -96,7 +102,7 @@ func fileOf(c pack.FileCost) string {
 	if c.Target != "root" {
 		return ukiName
 	}
-	return cmp.Or(c.Path, "what is in no file")
+	return cmp.Or(c.Path, noName)
 }
 
 // shares adds up what has the same name, the largest first.

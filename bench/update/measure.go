@@ -20,6 +20,8 @@ type results struct {
 	Rate       float64
 	Image      image
 	Drives     []onDrive
+
+	OldRootBytes int64
 }
 
 // onDrive is what was measured on one kind of drive.
@@ -29,10 +31,10 @@ type onDrive struct {
 	Latencies []latency // of the application, by the phases' names
 }
 
-// resultsName is the file in the cache folder that holds what was measured last.
+// resultsName is the file in the cache folder that holds what was measured last, so that a report can be written from it again.
 const resultsName = "results.json"
 
-// measureAll measures what the flags ask for, and keeps the results.
+// measureAll measures what the flags ask for, and writes the report.
 func (s *settings) measureAll(ctx context.Context) error {
 	cache, err := os.UserCacheDir()
 	if err != nil {
@@ -40,15 +42,28 @@ func (s *settings) measureAll(ctx context.Context) error {
 	}
 	f := &fleet.Factory{Source: ".", Binaries: "bin", Cache: filepath.Join(cache, "conifer"), Talk: os.Stderr}
 	file := filepath.Join(f.Cache, "update", resultsName)
-	r, err := s.measure(ctx, f)
-	if err != nil {
+	var r results
+	if s.again {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		if err := json.Unmarshal(text, &r); err != nil {
+			return err
+		}
+		return r.write(s.out)
+	}
+	if r, err = s.measure(ctx, f); err != nil {
 		return err
 	}
 	text, err := json.MarshalIndent(r, "", " ")
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(file, text, 0o644)
+	if err := os.WriteFile(file, text, 0o644); err != nil {
+		return err
+	}
+	return r.write(s.out)
 }
 
 func (s *settings) measure(ctx context.Context, f *fleet.Factory) (r results, err error) {
@@ -70,7 +85,7 @@ func (s *settings) measure(ctx context.Context, f *fleet.Factory) (r results, er
 		return r, err
 	}
 	defer w.Close()
-	r.Accel = w.Lab.Accel
+	r.Accel, r.OldRootBytes = w.Lab.Accel, w.rootBytes[fleet.AsReleased.Version]
 	if r.Guest, err = w.machine.Run(ctx, guestScript); err != nil {
 		return r, err
 	}

@@ -1,6 +1,10 @@
 package main
 
 import (
+	"encoding/xml"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -67,5 +71,52 @@ func TestSharesOfTheImage(t *testing.T) {
 				t.Errorf("%s has %s: %t, want %t", c.name, f.Path, got, want)
 			}
 		}
+	}
+}
+
+// measured is a run in which everything was as it should be, but for the memory and the latency of one update.
+func measured() results {
+	update := phase{Name: delta, From: time.Unix(0, 0), To: time.Unix(100, 0), Root: 60 * time.Second, Drive: transfers{Reads: 3000, ReadBytes: 300 << 20}}
+	update.Cost = cost{PeakRSS: 65 << 20, OldReads: 2000, OldBytes: 254 << 20, Payload: "from-1.0.0.payload"}
+	return results{
+		Accel: "tcg", Rate: 10, OldRootBytes: 254 << 20,
+		Image: image{BestBytes: 90_000_000, Candidates: make([]share, len(candidates))},
+		Drives: []onDrive{
+			{Phases: []phase{update}, Latencies: []latency{{Name: quiet, Asked: 100, P95: 10 * time.Millisecond}, {Name: delta, Asked: 1000, P95: 30 * time.Millisecond}}},
+			{Drive: drive{"slow", 10_000_000, 100}, Phases: []phase{{Name: full, From: time.Unix(0, 0), To: time.Unix(10, 0)}}},
+		},
+	}
+}
+
+func TestReportSaysWhatFellShort(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "update.md")
+	if err := measured().write(out); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, after, _ := strings.Cut(string(text), "## What fell short\n\n")
+	got, _, _ := strings.Cut(after, "\n\n##")
+	want := "- , update by a delta: p95 of the application is 3.0 times that of nothing else, to be 2 at most.\n- , update by a delta: the agent had 65 MiB resident, to be 64 MiB at most."
+	if got != want {
+		t.Errorf("what fell short is %q, want %q", got, want)
+	}
+	var picture struct{}
+	svg, err := os.ReadFile(strings.TrimSuffix(out, ".md") + ".svg")
+	if err != nil || xml.Unmarshal(svg, &picture) != nil {
+		t.Errorf("the picture is no XML: %v", err)
+	}
+}
+
+// A thousand answers were read by the application, of 3,000 reads in all.
+func TestTransfersOfTheUpdateAlone(t *testing.T) {
+	p := measured().Drives[0].Phases[0]
+	if got := p.ownTransfers(10); got.Reads != 2000 || got.ReadBytes != 300<<20-1000*answerBytes {
+		t.Errorf("own transfers are %+v", got)
+	}
+	if got := (drive{"", 10_000_000, 100}).atLimit(50_000_000, 1000); got != "10.0 s" {
+		t.Errorf("at its limit the drive takes %s, want 10 s for the operations", got)
 	}
 }
