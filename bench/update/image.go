@@ -139,6 +139,9 @@ func inspect(ctx context.Context, f *fleet.Factory, release string) (image, erro
 		return image{}, err
 	}
 	file := filepath.Join(f.Cache, "update", filepath.Base(release)+".full.payload")
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		return image{}, err
+	}
 	if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
 		if _, err := f.Conifer(ctx, "payload", "make", "--to", release, "--out", file, "--level", "best"); err != nil {
 			return image{}, err

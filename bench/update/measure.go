@@ -67,7 +67,7 @@ func (s *settings) measureAll(ctx context.Context) error {
 }
 
 func (s *settings) measure(ctx context.Context, f *fleet.Factory) (r results, err error) {
-	folders, err := releases(ctx, f)
+	folders, err := releases(ctx, f, s.deltas > 0)
 	if err != nil {
 		return r, err
 	}

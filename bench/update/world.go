@@ -30,8 +30,9 @@ type world struct {
 	rootBytes map[string]int64 // of the root, by version
 }
 
-// releases builds what is not in the cache, and gives the folders: what the machine starts from, and what it is offered.
-func releases(ctx context.Context, f *fleet.Factory) ([]string, error) {
+// releases builds what is not in the cache, and gives the folders: what the machine starts from, and what it is offered. The delta, which
+// takes minutes, is made when it is asked for.
+func releases(ctx context.Context, f *fleet.Factory, delta bool) ([]string, error) {
 	if err := f.MakeKeys(ctx); err != nil {
 		return nil, err
 	}
@@ -42,6 +43,9 @@ func releases(ctx context.Context, f *fleet.Factory) ([]string, error) {
 			return nil, err
 		}
 		folders = append(folders, folder)
+	}
+	if !delta {
+		return folders, nil
 	}
 	var err error
 	folders[1], err = withDelta(ctx, filepath.Join(f.Cache, "update"), folders[1], folders[0])
