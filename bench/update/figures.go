@@ -37,6 +37,17 @@ func (d onDrive) latency(name string) latency {
 	return latency{}
 }
 
+// elsewhere is how many CPUs of the host were busy with something else in the phases of a name.
+func (d onDrive) elsewhere(name string) float64 {
+	var busy, took float64
+	for _, p := range d.Phases {
+		if p.Name == name {
+			busy, took = busy+p.Elsewhere.Seconds(), took+p.seconds()
+		}
+	}
+	return busy / max(took, 1e-9)
+}
+
 func (d onDrive) updates() (all []phase) {
 	for _, p := range d.Phases {
 		if p.Name == delta || p.Name == full {

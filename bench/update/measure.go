@@ -103,7 +103,7 @@ func (s *settings) measure(ctx context.Context, f *fleet.Factory) (r results, er
 }
 
 const guestScript = `echo "Linux $(uname -r)"; cd /sys/block/vda/queue
-for f in scheduler nr_requests max_sectors_kb read_ahead_kb; do echo "$f $(cat $f)"; done`
+for f in scheduler nr_requests max_sectors_kb read_ahead_kb; do echo $f $(cat $f); done`
 
 // on asks the application all the time, and lets nothing else and both kinds of update happen one after the other.
 func (s *settings) on(ctx context.Context, w *world, d drive, loop bool) (r onDrive, err error) {

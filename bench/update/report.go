@@ -50,12 +50,12 @@ func (r results) emulated() string {
 func (r results) writeLatencies(b *strings.Builder) {
 	fmt.Fprintf(b, "## An application meanwhile\n\nA container that reads %d KiB of the disk past the page cache and hashes them for each request, asked %.0f times a second over HTTP, "+
 		"whatever it answers (open loop). Latency counts from when a request was due.\n\n", answerBytes>>10, r.Rate)
-	b.WriteString("| drive | meanwhile | requests | failed | p50 | p95 | p99 | slowest | p50 : alone | p95 : alone | p99 : alone |\n| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n")
+	b.WriteString("| drive | meanwhile | requests | failed | p50 | p95 | p99 | slowest | p50 : alone | p95 : alone | p99 : alone | other work on the host |\n| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n")
 	for _, d := range r.Drives {
 		alone := d.latency(quiet)
 		for _, l := range d.Latencies {
-			fmt.Fprintf(b, "| %s | %s | %s | %d | %s | %s | %s | %s | %s | %s | %s |\n", d.Drive, l.Name, page.Number(l.Asked), l.Failed, ms(l.P50), ms(l.P95), ms(l.P99), ms(l.Max),
-				times(l.P50, alone.P50), times(l.P95, alone.P95), times(l.P99, alone.P99))
+			fmt.Fprintf(b, "| %s | %s | %s | %d | %s | %s | %s | %s | %s | %s | %s | %.1f CPUs |\n", d.Drive, l.Name, page.Number(l.Asked), l.Failed, ms(l.P50), ms(l.P95), ms(l.P99), ms(l.Max),
+				times(l.P50, alone.P50), times(l.P95, alone.P95), times(l.P99, alone.P99), d.elsewhere(l.Name))
 		}
 	}
 	b.WriteString("\n")
@@ -158,12 +158,15 @@ func (r results) writeConditions(b *strings.Builder) {
 	lines := append(r.Conditions,
 		fmt.Sprintf("While it was measured, the machine took %.2f CPUs of the host, and everything else %.2f, the service and other work on the computer included.",
 			machine.Seconds()/took.Seconds(), elsewhere.Seconds()/took.Seconds()),
-		"The machine has 1 GiB of memory and, when it is emulated, one processor. "+strings.Join(strings.Split(strings.TrimSpace(r.Guest), "\n"), ", ")+".",
+		"The machine has 1 GiB of memory and, when it is emulated, one processor. "+strings.Join(strings.FieldsFunc(r.Guest, func(c rune) bool { return c == '\n' }), ", ")+".",
 		fmt.Sprintf("From %s to %s (%s, by a delta) and %s (%s, in full); the payloads of the tests, which are packed faster and a little larger than released ones. "+
 			"Before each update the machine forgets what it has in memory of the disk.", fleet.AsReleased.Version, byDelta.Version, byDelta.What, inFull.Version, inFull.What),
 		"An “SD card” is the same drive with 20 MB/s and 500 operations a second, “few operations” with 100 of any size; QEMU counts reads and writes together.",
 		"The loop that only computes has CPUWeight=idle: all that it does to the application is to keep the processors of guest and host from being idle.",
 	)
+	if strings.Contains(r.Guest, "[none]") {
+		lines = append(lines, "The machine's disk has no scheduler, as is usual for virtual ones, so nothing heeds the agent's IOSchedulingClass= and IOWeight=.")
+	}
 	b.WriteString("## Conditions\n\n")
 	for _, line := range lines {
 		fmt.Fprintf(b, "- %s\n", line)
