@@ -4,7 +4,7 @@ SHELL := /bin/bash
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/conifer
 PROGRAMS := conifer conifer-server conifer-cluster conifer-agent conifer-initrd
 
-.PHONY: demo test check test-slow torture bench-boot bench-service bench-delta build deps tools clean-cache $(PROGRAMS:%=bin/%)
+.PHONY: demo test check test-slow torture bench-boot bench-service bench-delta bench-update build deps tools clean-cache $(PROGRAMS:%=bin/%)
 
 demo: deps build tools ## the main job: three machines update themselves and back out of two bad releases
 	go run ./test/demo -bin bin $(if $(KEEP),-keep)
@@ -33,6 +33,9 @@ bench-delta: bin/conifer ## how much an update sends, into bench/delta.md; BENCH
 	@./deps $$(sed 's/#.*//' bench/delta/deps)
 	go run ./bench/delta $(if $(filter-out amd64,$(BENCH_ARCH)),-arch=$(BENCH_ARCH) -out=bench/delta-$(BENCH_ARCH).md) $(if $(BENCH_PAIRS),-pairs=$(BENCH_PAIRS)) $(if $(BENCH_ROWS),-rows=$(BENCH_ROWS)) \
 	  $(if $(ULTRA),-ultra) $(if $(OURS),-ours) $(if $(KEEP),-keep) $(if $(FRESH),-fresh) $(if $(BENCH_FOLDER),-folder=$(BENCH_FOLDER))
+
+bench-update: build tools ## what an update costs the machine that gets it; BENCH_DRIVES='SD card' measures one kind of drive
+	go run ./bench/update $(if $(BENCH_DRIVES),-drives='$(BENCH_DRIVES)') $(if $(KEEP),-keep)
 
 build: $(PROGRAMS:%=bin/%) ## the programs, static, into bin/
 

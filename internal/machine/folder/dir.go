@@ -73,9 +73,13 @@ func (d *Dir) Open(name string) (Content, error) {
 	return file, nil
 }
 
-// Create makes or empties a file.
+// Create makes or empties a file. On a volume of its own the files are large, and written at the disk's pace.
 func (d *Dir) Create(name string) (File, error) {
-	return d.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	file, err := d.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil || !d.whole {
+		return file, err
+	}
+	return &paced{File: file}, nil
 }
 
 // Rename gives a file another name.

@@ -1,6 +1,7 @@
 package folder
 
 import (
+	"bytes"
 	"errors"
 	"os"
 	"path/filepath"
@@ -32,6 +33,33 @@ func TestReplaceAndReadOnARealFolder(t *testing.T) {
 		if free, err := dir.FreeBytes(); err != nil || free <= 0 {
 			t.Errorf("free: %d, %v", free, err)
 		}
+	}
+}
+
+// A write of several pieces, the last of them small, is there as a whole, and where it belongs.
+func TestLargeWritesGoInPieces(t *testing.T) {
+	path := t.TempDir()
+	dir, err := OpenVolume(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dir.Close()
+	content := bytes.Repeat([]byte("0123456789abcdef"), 2*paceBytes/16+100)
+	file, err := dir.Create("large")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, part := range [][]byte{content[:100], content[100:], []byte("end")} {
+		if n, err := file.Write(part); n != len(part) || err != nil {
+			t.Fatalf("wrote %d of %d bytes: %v", n, len(part), err)
+		}
+	}
+	if err := errors.Join(file.Sync(), file.Close()); err != nil {
+		t.Fatal(err)
+	}
+	got, err := os.ReadFile(filepath.Join(path, "large"))
+	if err != nil || !bytes.Equal(got, append(content, "end"...)) {
+		t.Errorf("read %d bytes that differ from the %d that were written (%v)", len(got), len(content)+3, err)
 	}
 }
 

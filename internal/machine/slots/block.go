@@ -31,6 +31,11 @@ func OpenBlock(path string, flag int) (*Block, error) {
 	return &Block{file, size}, nil
 }
 
+// WriteAt implements io.WriterAt, at the disk's pace.
+func (b *Block) WriteAt(p []byte, offset int64) (int, error) {
+	return folder.WriteAtPaced(b.File, p, offset)
+}
+
 // SizeBytes is the size of the device.
 func (b *Block) SizeBytes() int64 { return b.sizeBytes }
 

@@ -1,5 +1,5 @@
 // Command web is the application that the demo and the tests run on every machine: it answers HTTP with a
-// line, and nothing else. It exists to be interrupted by updates as little as possible.
+// line, or with the digest of something that it reads from the disk. It exists to be disturbed by updates as little as possible.
 package main
 
 import (
@@ -17,6 +17,7 @@ func main() {
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintf(w, "hello from %s\n", host) })
-	server := &http.Server{Addr: ":8080", Handler: mux, ReadTimeout: 5 * time.Second, WriteTimeout: 5 * time.Second}
+	mux.HandleFunc("GET /work", work)
+	server := &http.Server{Addr: ":8080", Handler: mux, ReadTimeout: 5 * time.Second, WriteTimeout: time.Minute}
 	log.Fatal(server.ListenAndServe())
 }

@@ -1,0 +1,43 @@
+package folder
+
+import (
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// paceBytes is how much of a large write may wait for the disk at once. A slow card takes some 25 ms for it, which is what somebody
+// else's read then waits, too.
+const paceBytes = 512 << 10
+
+// WriteAtPaced writes in pieces, each of which has gone to the disk before the next. Left to itself the kernel keeps megabytes and hands them
+// over together at the next sync, and where the disk is slow, everybody's reads stand behind them in its queue. It is no sync:
+// what the disk itself holds back is not durable.
+func WriteAtPaced(file *os.File, p []byte, offset int64) (int, error) {
+	done := 0
+	for done < len(p) {
+		n, err := file.WriteAt(p[done:min(done+paceBytes, len(p))], offset+int64(done))
+		if err == nil {
+			err = os.NewSyscallError("sync_file_range", unix.SyncFileRange(int(file.Fd()), offset+int64(done), int64(n),
+				unix.SYNC_FILE_RANGE_WAIT_BEFORE|unix.SYNC_FILE_RANGE_WRITE|unix.SYNC_FILE_RANGE_WAIT_AFTER))
+		}
+		done += n
+		if err != nil {
+			return done, err
+		}
+	}
+	return done, nil
+}
+
+// paced is a file that is written from its beginning to its end.
+type paced struct {
+	*os.File
+	offset int64
+}
+
+// Write implements io.Writer.
+func (f *paced) Write(p []byte) (int, error) {
+	n, err := WriteAtPaced(f.File, p, f.offset)
+	f.offset += int64(n)
+	return n, err
+}
