@@ -156,6 +156,7 @@ func (a *application) patch(op payload.Op, data []byte, w io.Writer) (bool, erro
 	if !ok {
 		return false, fault.New(fault.NotFound, "payload target %s is a delta, and there is no old %s to apply it to", op.Target, op.Target)
 	}
+	a.dataBuffer = nil // a delta lets go of what it has read when it needs room
 	return true, a.decoder.Patch(&counted{a.ctx, w, a.count}, op, data, old)
 }
 

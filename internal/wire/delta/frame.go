@@ -116,6 +116,7 @@ func (w *walk) frame(r *Region) error {
 		return err
 	}
 	old, inner = nil, nil // what is packed needs the room
+	w.c.Shed()
 	out := &exactly{w: w.out, left: r.SizeBytes}
 	if err := w.pack(f, made, out); err != nil {
 		return err

@@ -8,7 +8,11 @@
 // makes of the bits. The format is specified in docs/protocol/delta.md.
 package entropy
 
-import "conifer.dev/conifer/internal/fault"
+import (
+	"bytes"
+
+	"conifer.dev/conifer/internal/fault"
+)
 
 // Coder is one stream of bits, being written or being read.
 type Coder struct {
@@ -94,6 +98,13 @@ func (c *Coder) Finish() []byte {
 		}
 	}
 	return c.data
+}
+
+// Shed makes a reader hold no more than what it has not read yet, so that the memory of the rest can be used again.
+func (c *Coder) Shed() {
+	if c.reading {
+		c.data = bytes.Clone(c.data)
+	}
 }
 
 // SizeBytes is how much is written so far.
