@@ -26,7 +26,14 @@ func WriteAtPaced(file *os.File, p []byte, offset int64) (int, error) {
 			return done, err
 		}
 	}
+	Forget(file, offset, int64(done))
 	return done, nil
+}
+
+// Forget tells the kernel that a part of a file is not read again soon, so that it does not push out of memory what the applications
+// read. It is advice, and nothing depends on it.
+func Forget(file *os.File, offset, sizeBytes int64) {
+	_ = unix.Fadvise(int(file.Fd()), offset, sizeBytes, unix.FADV_DONTNEED)
 }
 
 // paced is a file that is written from its beginning to its end.

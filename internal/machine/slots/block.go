@@ -36,6 +36,18 @@ func (b *Block) WriteAt(p []byte, offset int64) (int, error) {
 	return folder.WriteAtPaced(b.File, p, offset)
 }
 
+// forgetBytes is from when on a read is taken for one of many that go through a whole slot once.
+const forgetBytes = 64 << 10
+
+// ReadAt implements io.ReaderAt. What is read in large parts does not stay in the kernel's memory.
+func (b *Block) ReadAt(p []byte, offset int64) (int, error) {
+	n, err := b.File.ReadAt(p, offset)
+	if n >= forgetBytes {
+		folder.Forget(b.File, offset, int64(n))
+	}
+	return n, err
+}
+
 // SizeBytes is the size of the device.
 func (b *Block) SizeBytes() int64 { return b.sizeBytes }
 
