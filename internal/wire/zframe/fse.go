@@ -8,8 +8,6 @@ type counts struct {
 	each []int16
 }
 
-const maxTableLog = 9
-
 // readCounts reads a table description, and returns how many bytes it has.
 func readCounts(data []byte, maxLog, symbols int) (counts, int, error) {
 	in := forward{data: data}
@@ -49,44 +47,6 @@ func readCounts(data []byte, maxLog, symbols int) (counts, int, error) {
 		return c, 0, corrupt("table description is not complete")
 	}
 	return c, used, nil
-}
-
-// append writes the table description.
-func (c counts) append(out []byte) []byte {
-	w := bitWriter{out: out}
-	w.put(uint32(c.log-5), 4)
-	left := 1<<c.log + 1
-	for s := 0; left > 1 && s < len(c.each); {
-		n := bits.Len(uint(left))
-		short := 1<<n - 1 - left
-		value := int(c.each[s]) + 1
-		switch {
-		case value < short:
-			w.put(uint32(value), n-1)
-		case value < 1<<(n-1):
-			w.put(uint32(value), n)
-		default:
-			w.put(uint32(value+short), n)
-		}
-		left -= max(value-1, 1-value)
-		s++
-		if value != 1 {
-			continue
-		}
-		zeros := 0
-		for s+zeros < len(c.each) && c.each[s+zeros] == 0 {
-			zeros++
-		}
-		s += zeros
-		for ; zeros >= 3; zeros -= 3 {
-			w.put(3, 2)
-		}
-		w.put(uint32(zeros), 2)
-	}
-	if w.n > 0 {
-		w.out = append(w.out, byte(w.acc))
-	}
-	return w.out
 }
 
 // table is a division as the states themselves: which symbol each has, and which state follows it.
