@@ -137,10 +137,7 @@ func TestFramesFromTheirContent(t *testing.T) {
 func checkFrame(t rapid.TB, level zstd.EncoderLevel, old []byte, by int, beside bool) {
 	t.Helper()
 	now := append(bytes.Repeat([]byte{7}, by), old...)
-	before, frame := compress(t, old, level), compress(t, now, level)
-	if len(old) == 0 || !bytes.Equal(rewrite(t, frame, 1<<30), frame) {
-		return // nothing to tell, or an encoder with other habits
-	}
+	before, frame := rewrite(t, compress(t, old, level), 1<<30), rewrite(t, compress(t, now, level), 1<<30)
 	if !beside {
 		before = nil
 	}
