@@ -31,7 +31,7 @@ func TestTwoBuildsGiveTheSameBytes(t *testing.T) {
 	for i := range folders {
 		folders[i] = filepath.Join(t.TempDir(), "image")
 		images[i], err = Build(t.Context(), Spec{
-			Version: "1.0.0", Suites: Updated, Out: folders[i], Initrd: initrd, Cache: cache, NoCache: true,
+			Version: "1.0.0", Arch: Arch, Suites: Updated, Out: folders[i], Initrd: initrd, Cache: cache, NoCache: true,
 		}, t.Output())
 		if err != nil {
 			t.Fatal(err)
