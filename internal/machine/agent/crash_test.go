@@ -335,16 +335,8 @@ func TestEveryStopBootsAWholeSystemAndTheUpdateCompletes(t *testing.T) {
 	}
 }
 
-// stride is how far the next write is at which an update is stopped: the inner loop takes one of eight, `make test` every one.
-func stride() int {
-	if testing.Short() {
-		return 8
-	}
-	return 1
-}
-
 func stopEverywhere(t *testing.T, sc scenario, first, writes int) (points int64) {
-	for at := first; at < writes; at += stride() {
+	for at := first; at < writes; at += bootsim.Stride(testing.Short()) {
 		for _, loss := range faultdisk.Losses() {
 			w := newCrashWorld(t, sc, uint64(at))
 			w.Power.CutAt(at, loss)

@@ -12,6 +12,14 @@ var ErrReboot = errors.New("reboot")
 // (ErrReboot), or fails.
 type Agent func(m *Machine) error
 
+// Stride is how far the next write is at which a test stops an update: all of them count, and who wants an answer soon takes one of eight.
+func Stride(soon bool) int {
+	if soon {
+		return 8
+	}
+	return 1
+}
+
 // maxBoots is more than any update needs, with two cuts and three tries of a broken release.
 const maxBoots = 20
 

@@ -217,16 +217,8 @@ func TestEveryStopBootsAWholeSystemAndCompletes(t *testing.T) {
 	}
 }
 
-// stride is how far the next write is at which an update is stopped: the inner loop takes one of eight, `make test` every one.
-func stride() int {
-	if testing.Short() {
-		return 8
-	}
-	return 1
-}
-
 func stopEverywhere(t *testing.T, sc scenario, writes int) (points int) {
-	for at := 1; at <= writes; at += stride() {
+	for at := 1; at <= writes; at += bootsim.Stride(testing.Short()) {
 		for _, loss := range faultdisk.Losses() {
 			c := cut{at: at, loss: loss, seed: uint64(at)}
 			if err := c.run(t, sc); err != nil {
@@ -241,7 +233,7 @@ func stopEverywhere(t *testing.T, sc scenario, writes int) (points int) {
 // TestTwoCuts stops an update, and what follows it, at places drawn from seeds.
 func TestTwoCuts(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(400 / stride()) {
+	for seed := range uint64(400 / bootsim.Stride(testing.Short())) {
 		rng := rand.New(rand.NewPCG(seed, 7))
 		sc := scenarios[rng.IntN(len(scenarios))]
 		c := cut{at: 1 + rng.IntN(140), again: 1 + rng.IntN(60), loss: faultdisk.Tear, seed: seed}

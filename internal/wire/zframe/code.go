@@ -8,7 +8,8 @@ import (
 
 // Reparse writes or reads what the content of a frame does not tell of the frame: how it was cut into blocks, literals and matches.
 // A writer gives the frame, a reader gets it written to out. Both have the content, and may have an older frame whose content
-// is like it. The work is in proportion to the content; errors of kind Corrupt are those of the coded data.
+// is like it. The work grows with the content, and where far matches are sought with its square; docs/protocol/zframe.md has the bounds.
+// Errors of kind Corrupt are those of the coded data.
 type Reparse struct {
 	Content *Pages
 	Frame   *Reader   // of a writer

@@ -71,11 +71,7 @@ func (f *far) segment(c *entropy.Coder, old *oldGuide, end int) error {
 	if !c.Reading() {
 		f.choose()
 	}
-	some := 0
-	if len(f.places) > 0 {
-		some = 1
-	}
-	if f.some.Code(c, some, modelLimit) == 0 {
+	if f.some.Code(c, truth(len(f.places) > 0), modelLimit) == 0 {
 		return nil
 	}
 	if err := f.code(c, old, from); err != nil {
@@ -149,11 +145,7 @@ func (f *far) code(c *entropy.Coder, old *oldGuide, from int) error {
 
 // length codes the length that is looked for at a place.
 func (f *far) length(c *entropy.Coder, length uint16) uint16 {
-	bit := 0
-	if length > 0 {
-		bit = 1
-	}
-	if f.isExact.Code(c, bit, modelLimit) == 0 {
+	if f.isExact.Code(c, truth(length > 0), modelLimit) == 0 {
 		return 0
 	}
 	return uint16(min(f.lengths.Code(c, uint64(length-1)), farLongest-1)) + 1
