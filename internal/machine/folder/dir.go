@@ -79,7 +79,7 @@ func (d *Dir) Create(name string) (File, error) {
 	if err != nil || !d.whole {
 		return file, err
 	}
-	return &paced{File: file}, nil
+	return &paced{file: file}, nil
 }
 
 // Rename gives a file another name.

@@ -3,8 +3,10 @@ package folder
 import (
 	"bytes"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -54,12 +56,15 @@ func TestLargeWritesGoInPieces(t *testing.T) {
 			t.Fatalf("wrote %d of %d bytes: %v", n, len(part), err)
 		}
 	}
+	if _, err := io.Copy(file, strings.NewReader(" of it")); err != nil {
+		t.Fatal(err)
+	}
 	if err := errors.Join(file.Sync(), file.Close()); err != nil {
 		t.Fatal(err)
 	}
 	got, err := os.ReadFile(filepath.Join(path, "large"))
-	if err != nil || !bytes.Equal(got, append(content, "end"...)) {
-		t.Errorf("read %d bytes that differ from the %d that were written (%v)", len(got), len(content)+3, err)
+	if want := append(content, "end of it"...); err != nil || !bytes.Equal(got, want) {
+		t.Errorf("read %d bytes that differ from the %d that were written (%v)", len(got), len(want), err)
 	}
 }
 

@@ -36,15 +36,21 @@ func Forget(file *os.File, offset, sizeBytes int64) {
 	_ = unix.Fadvise(int(file.Fd()), offset, sizeBytes, unix.FADV_DONTNEED)
 }
 
-// paced is a file that is written from its beginning to its end.
+// paced is a file that is written from its beginning to its end. It hides what else an os.File can do, which would write past it.
 type paced struct {
-	*os.File
+	file   *os.File
 	offset int64
 }
 
 // Write implements io.Writer.
 func (f *paced) Write(p []byte) (int, error) {
-	n, err := WriteAtPaced(f.File, p, f.offset)
+	n, err := WriteAtPaced(f.file, p, f.offset)
 	f.offset += int64(n)
 	return n, err
 }
+
+// Sync makes durable what was written.
+func (f *paced) Sync() error { return f.file.Sync() }
+
+// Close implements io.Closer.
+func (f *paced) Close() error { return f.file.Close() }

@@ -25,8 +25,8 @@ import (
 // Tries is how often a new release may be booted before it must be committed.
 const Tries = 3
 
-// MemoryLimitBytes is what a process that installs should tell the garbage collector (debug.SetMemoryLimit), so that it
-// has at most 64 MiB of its own. What needs the most is the delta of a kernel, whose content is held unpacked.
+// MemoryLimitBytes is what a process that installs should tell the garbage collector (debug.SetMemoryLimit), so that it collects in time.
+// What comes nearest to it is the delta of a kernel, whose content is held unpacked.
 const MemoryLimitBytes = 60 << 20
 
 // maxUKIBytes is the largest UKI that an EFI system partition is made for.
