@@ -21,11 +21,6 @@ func (s *session) chunk(blocks []Block) (rest []Block, done bool, err error) {
 		return nil, false, err
 	}
 	s.end = s.start + size
-	if s.end > s.far.until {
-		if err := s.far.segment(s.c, s.guide, s.end); err != nil {
-			return nil, false, err
-		}
-	}
 	s.open()
 	for i := range n + 1 {
 		var b Block

@@ -8,7 +8,7 @@ import (
 
 // Reparse writes or reads what the content of a frame does not tell of the frame: how it was cut into blocks, literals and matches.
 // A writer gives the frame, a reader gets it written to out. Both have the content, and may have an older frame whose content
-// is like it. The work grows with the content, and where far matches are sought with its square; docs/protocol/zframe.md has the bounds.
+// is like it. The work grows with the content; docs/protocol/zframe.md has the bounds.
 // Errors of kind Corrupt are those of the coded data.
 type Reparse struct {
 	Content *Pages
@@ -45,7 +45,7 @@ func (r *Reparse) Code(c *entropy.Coder) error {
 			return err
 		}
 	}
-	s.prepare(blocks)
+	s.prepare()
 	return s.run(blocks)
 }
 
@@ -78,7 +78,6 @@ type session struct {
 	header   Header
 	checksum uint32
 	guide    *oldGuide
-	far      *far
 	finder   *finder
 	planner  *planner
 	models   *models
@@ -94,34 +93,17 @@ type session struct {
 }
 
 const (
-	slots       = 7 << 18 // of 4 bytes each
+	slots       = 1 << 20 // of 4 bytes each
 	budgetRatio = 16      // places looked at for each byte of content
 	sufficient  = 999     // of level 22
 	leastWindow = 1 << 10
 )
 
 // prepare makes the tables, which depend on the header.
-func (s *session) prepare(blocks []Block) {
+func (s *session) prepare() {
 	size := s.content.size
 	window := max(int(min(s.header.WindowBytes, uint64(size))), leastWindow)
-	finder := func() *finder {
-		f := newFinder(s.content, window, min(slots, max(size, leastWindow)))
-		if s.guide != nil {
-			f.guides = append(f.guides, s.guide)
-		}
-		return f
-	}
-	var needs []need
-	if blocks != nil {
-		needs = lack(finder(), blocks)
-		if s.guide != nil {
-			s.guide.forget()
-		}
-	}
-	s.finder = finder()
-	s.far = newFar(s.content, window, s.finder.recent)
-	s.far.needed = needs
-	s.finder.guides = append(s.finder.guides, s.far)
+	s.finder = newFinder(s.content, window, min(slots, max(size, leastWindow)), s.guide)
 	s.planner = &planner{content: s.content, finder: s.finder, distances: Initial, sufficient: sufficient, budget: budgetRatio * (size + leastWindow)}
 }
 

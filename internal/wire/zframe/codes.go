@@ -37,25 +37,27 @@ var matchSpans = func() (all [matchCodes]span) {
 	return
 }()
 
+// small is how many numbers have their code in a table: all lengths that a parser weighs.
+const small = 1 << 10
+
 // smallCodes is the code of each small number.
-func smallCodes(all []span, n uint32) []uint8 {
-	codes := make([]uint8, n)
+func smallCodes(all []span) (codes [small]uint8) {
 	for c, s := range all {
-		for i := s.base; i < min(s.base+1<<s.bits, n); i++ {
+		for i := s.base; i < min(s.base+1<<s.bits, small); i++ {
 			codes[i] = uint8(c)
 		}
 	}
-	return codes
+	return
 }
 
 var (
-	smallLiteral = smallCodes(literalSpans[:], 64)
-	smallMatch   = smallCodes(matchSpans[:], 131)
+	smallLiteral = smallCodes(literalSpans[:])
+	smallMatch   = smallCodes(matchSpans[:])
 )
 
 // literalCodeOf is the code of a number of literals.
 func literalCodeOf(n uint32) uint8 {
-	if n < 64 {
+	if n < small {
 		return smallLiteral[n]
 	}
 	return uint8(bits.Len32(n)) + 18
@@ -63,7 +65,7 @@ func literalCodeOf(n uint32) uint8 {
 
 // matchCodeOf is the code of a match length.
 func matchCodeOf(n uint32) uint8 {
-	if n < 131 {
+	if n < small {
 		return smallMatch[n]
 	}
 	return uint8(bits.Len32(n-minMatch)) + 35

@@ -9,21 +9,16 @@ type candidate struct {
 	distance, length uint32
 }
 
-// guide knows of matches from elsewhere: distances that may match at a place.
-type guide interface {
-	suggest(found []int, place int) []int
-}
-
 // finder gives the matches that libzstd's match finder gives, or most of them. Places are asked for in rising order, and the answers for
 // the last few thousand can be asked for again.
 type finder struct {
 	content   *Pages
 	window    int
 	recent    *recent
-	three     []uint32 // the latest place + 1 by the hash of three bytes, as libzstd has it
-	next      int      // the first place that is not in recent
-	nextThree int      // the first place that is not in three
-	guides    []guide
+	three     []uint32  // the latest place + 1 by the hash of three bytes, as libzstd has it
+	next      int       // the first place that is not in recent
+	nextThree int       // the first place that is not in three
+	old       *oldGuide // nil for none
 
 	answers  []answer
 	arena    []candidate
@@ -31,7 +26,6 @@ type finder struct {
 	frontier int // the first place never asked for
 	silent   int // libzstd answers nothing before this place
 	spare    [mostFound]candidate
-	hints    []int
 }
 
 // answer is what was found for a place.
@@ -53,8 +47,8 @@ const (
 	longSkip     = 192
 )
 
-func newFinder(content *Pages, window, slots int) *finder {
-	f := &finder{content: content, window: window, recent: newRecent(content, slots)}
+func newFinder(content *Pages, window, slots int, old *oldGuide) *finder {
+	f := &finder{content: content, window: window, recent: newRecent(content, slots), old: old}
 	f.three = make([]uint32, 1<<min(threeLogMost, bits.Len(uint(window))-1))
 	f.answers = make([]answer, answersKept)
 	f.arena = make([]candidate, arenaSize+mostFound)
@@ -138,9 +132,8 @@ func (f *finder) at(place, end int) *answer {
 		found = f.recent.add(found, place, end-place)
 		f.next++
 	}
-	for _, g := range f.guides {
-		f.hints = g.suggest(f.hints[:0], place)
-		for _, d := range f.hints {
+	if f.old != nil {
+		if d := f.old.suggest(place); d > 0 {
 			found = append(found, candidate{uint32(d), uint32(f.content.common(place, place-d, end-place))})
 		}
 	}

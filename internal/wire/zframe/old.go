@@ -26,9 +26,8 @@ type oldParse struct {
 	from   *Old
 	reader *Reader
 	blocks []oldBlock
-	slots  [4]oldSlot
-	turn   int
-	latest *oldSlot
+	end    int64   // of the content
+	hand   oldSlot // the block that is at hand
 }
 
 // oldBlock is what a reader must know to read a block out of order.
@@ -41,10 +40,8 @@ type oldBlock struct {
 	before    [3]int32 // the blocks whose tables are valid before this one, or -1
 }
 
-// oldSlot is a block that was read lately.
+// oldSlot is a block that was read.
 type oldSlot struct {
-	block      int
-	used       int // when it was asked for last
 	start, end int64
 	matches    []oldMatch
 	at         int // the match that was asked for last
@@ -53,7 +50,6 @@ type oldSlot struct {
 // oldMatch is a match by where it starts in the old content.
 type oldMatch struct {
 	start, length, distance uint32
-	repeat                  bool // whether it has one of the recent distances
 }
 
 // openOld reads an old frame once, and remembers where its blocks are.
@@ -64,7 +60,6 @@ func openOld(from *Old) (*oldParse, error) {
 	}
 	r.sequencesOnly = true
 	o := &oldParse{from: from, reader: r}
-	o.forget()
 	start, distances, before := int64(0), Initial, [3]int32{-1, -1, -1}
 	for {
 		entry := oldBlock{offset: r.offset, start: start, distances: distances, before: before}
@@ -90,26 +85,20 @@ func openOld(from *Old) (*oldParse, error) {
 		o.blocks = append(o.blocks, entry)
 		start += int64(b.Size)
 	}
+	o.end = start
 	return o, nil
-}
-
-// forget begins anew, with no block at hand.
-func (o *oldParse) forget() {
-	o.turn, o.latest = 0, nil
-	for i := range o.slots {
-		o.slots[i].block, o.slots[i].used = -1, 0
-	}
 }
 
 // around is the first match that ends after a place, or an empty one at the end of the block when there is none in it.
 func (o *oldParse) around(place, length int64) (oldMatch, error) {
-	s := o.latest
-	if s == nil || place < s.start || place >= s.end {
-		var err error
-		if s, err = o.slot(place, length); err != nil || s == nil {
-			return oldMatch{start: uint32(place) + 1}, err
+	s := &o.hand
+	if place < s.start || place >= s.end {
+		if length < worthLoading || place >= o.end {
+			return oldMatch{start: uint32(place) + 1}, nil
 		}
-		o.latest = s
+		if err := o.load(place); err != nil {
+			return oldMatch{}, err
+		}
 	}
 	ends := func(i int) bool { return int64(s.matches[i].start+s.matches[i].length) > place }
 	if s.at >= len(s.matches) || !ends(s.at) || s.at > 0 && ends(s.at-1) {
@@ -125,49 +114,14 @@ func (o *oldParse) around(place, length int64) (oldMatch, error) {
 	return oldMatch{start: uint32(s.end)}, nil
 }
 
-// worthLoading is for how many bytes of content a block must be good to be read for them.
+// worthLoading is for how many bytes of content a block must be good to be read for them. So the work of reading blocks again does not
+// grow with how often two contents change places.
 const worthLoading = 1 << 10
 
-// slot is the block that holds a place.
-func (o *oldParse) slot(place, length int64) (*oldSlot, error) {
-	which := sort.Search(len(o.blocks), func(i int) bool { return o.blocks[i].start > place }) - 1
-	if which < 0 {
-		return nil, nil
-	}
-	o.turn++
-	oldest := &o.slots[0]
-	for i := range o.slots {
-		s := &o.slots[i]
-		if s.block == which {
-			s.used = o.turn
-			return s.holding(place), nil
-		}
-		if s.used < oldest.used {
-			oldest = s
-		}
-	}
-	if length < worthLoading {
-		return nil, nil
-	}
-	oldest.used = o.turn
-	if err := o.load(oldest, which); err != nil {
-		return nil, err
-	}
-	return oldest.holding(place), nil
-}
-
-// holding is the slot if it holds a place.
-func (s *oldSlot) holding(place int64) *oldSlot {
-	if place >= s.end {
-		return nil
-	}
-	return s
-}
-
-// load reads a block again.
-func (o *oldParse) load(s *oldSlot, which int) error {
-	s.block = -1
-	entry := &o.blocks[which]
+// load reads the last block that begins at or before a place.
+func (o *oldParse) load(place int64) error {
+	s := &o.hand
+	entry := &o.blocks[sort.Search(len(o.blocks), func(i int) bool { return o.blocks[i].start > place })-1]
 	r := o.reader
 	for c, b := range entry.before {
 		if r.tables.valid[c] = nil; b < 0 {
@@ -183,12 +137,12 @@ func (o *oldParse) load(s *oldSlot, which int) error {
 	if err != nil {
 		return err
 	}
-	s.block, s.start, s.end, s.at, s.matches = which, entry.start, entry.start+int64(b.Size), 0, s.matches[:0]
-	place, distances := uint32(entry.start), entry.distances
+	s.start, s.end, s.at, s.matches = entry.start, entry.start+int64(b.Size), 0, s.matches[:0]
+	at, distances := uint32(entry.start), entry.distances
 	for _, q := range b.Sequences {
-		place += q.Literals
-		s.matches = append(s.matches, oldMatch{place, q.Match, distances.Take(q), q.Value <= 3})
-		place += q.Match
+		at += q.Literals
+		s.matches = append(s.matches, oldMatch{at, q.Match, distances.Take(q)})
+		at += q.Match
 	}
 	return nil
 }
@@ -202,12 +156,6 @@ type oldGuide struct {
 	match       oldMatch
 	source      int // the distance that the match would have in the new content, or 0
 	err         error
-}
-
-// forget begins anew. Which blocks are at hand decides what is known, so that a writer that has looked ahead must do so.
-func (g *oldGuide) forget() {
-	g.parse.forget()
-	*g = oldGuide{parse: g.parse, err: g.err}
 }
 
 // look makes the answer that of a place.
@@ -240,12 +188,10 @@ func (g *oldGuide) look(place int) {
 	g.until = place + int(min(length, same, ahead+int64(m.length)))
 }
 
-// suggest gives the distance of the match that covers the place in the old frame.
-func (g *oldGuide) suggest(found []int, place int) []int {
-	if g.look(place); g.source > 0 {
-		found = append(found, g.source)
-	}
-	return found
+// suggest is the distance of the match that covers the place in the old frame, or 0.
+func (g *oldGuide) suggest(place int) int {
+	g.look(place)
+	return g.source
 }
 
 // next is how many literals and then what match the old frame has at a place, with ok false if that is not known.

@@ -126,6 +126,3 @@ func (p *Pages) common(a, b, limit int) int {
 	}
 	return max(limit, 0)
 }
-
-// running reports whether a place is in a run of equal bytes.
-func (p *Pages) running(place int) bool { return p.word(place) == p.word(place-1) }

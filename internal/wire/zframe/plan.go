@@ -201,20 +201,20 @@ func (p *planner) literal(place, at, last, end int) int {
 func (p *planner) extend(at, last int, options []option) int {
 	base := p.ways[at].price + p.prices.ofCount(0)
 	shortest := uint32(minMatch)
+	costs := &p.prices.matches.costs
 	for _, o := range options {
-		with := base + p.prices.ofOffset(o.value)
-		for n := o.length; n >= shortest; n-- {
-			to := at + int(n)
-			price := with + p.prices.ofMatch(n)
-			if to <= last && price >= p.ways[to].price {
-				continue
+		with := base + p.prices.ofOffset(o.value) + p.prices.matches.base
+		for to := at + int(o.length); last < to; {
+			last++
+			p.ways[last].price, p.ways[last].literals = noPrice, 1
+		}
+		// This loop has most of a planner's work. No option here is longer than is sufficient.
+		ways := p.ways[at : at+int(o.length)+1]
+		for n := len(ways) - 1; n >= int(shortest); n-- {
+			if price := with + costs[smallMatch[n%small]]; price < ways[n].price {
+				w := &ways[n]
+				w.price, w.value, w.match, w.literals = price, o.value, uint32(n), 0
 			}
-			for last < to {
-				last++
-				p.ways[last].price, p.ways[last].literals = noPrice, 1
-			}
-			w := &p.ways[to]
-			w.price, w.value, w.match, w.literals = price, o.value, n, 0
 		}
 		shortest = o.length + 1
 	}

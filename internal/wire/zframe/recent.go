@@ -76,13 +76,10 @@ func (r *recent) bucket(place, depth int) ([]uint32, uint32) {
 	return r.slots[at : at+bucketSlots : at+bucketSlots], (uint32(h>>8)<<classBits | depthClass(depth)) << r.bits
 }
 
-// probes is how many depths are tried in vain before a search ends: a place on the way may be forgotten.
-const probes = 3
-
-// add makes a place the latest, and appends the places that are no longer it, with the bytes in common, up to the limit, rising.
+// add makes a place the latest, and appends the places that are no longer it, with the bytes in common, up to the limit, rising. The way
+// down ends where nothing is remembered, though something deeper may be.
 func (r *recent) add(found []candidate, place, limit int) []candidate {
-	depth := leastDepth
-	for misses := 0; misses < probes && place+depth <= r.content.size; {
+	for depth := leastDepth; depth > 0 && place+depth <= r.content.size; {
 		bucket, label := r.bucket(place, depth)
 		slot, other, same := r.search(bucket, label, place, depth)
 		if depth == leastDepth {
@@ -91,11 +88,7 @@ func (r *recent) add(found []candidate, place, limit int) []candidate {
 			bucket[slot] = 0
 		}
 		if slot < 0 {
-			misses++
-			if depth = r.below(depth); depth == 0 {
-				break
-			}
-			continue
+			break
 		}
 		if below := r.below(same); below != 0 && other+below <= r.content.size {
 			bucket, label := r.bucket(other, below)
@@ -105,27 +98,9 @@ func (r *recent) add(found []candidate, place, limit int) []candidate {
 			same = r.content.common(place, other, limit)
 		}
 		found = append(found, candidate{uint32(place - other), uint32(min(same, limit))})
-		if depth = r.below(same); depth == 0 {
-			break
-		}
-	}
-	return found
-}
-
-// longest is how many bytes a place has in common with one that is remembered and not before the other.
-func (r *recent) longest(place, from int) (n uint32) {
-	for depth, misses := leastDepth, 0; depth > 0 && misses < probes && place+depth <= r.content.size; {
-		bucket, label := r.bucket(place, depth)
-		slot, other, same := r.search(bucket, label, place, depth)
-		if slot < 0 {
-			misses++
-			same = depth
-		} else if other >= from {
-			n = max(n, uint32(same))
-		}
 		depth = r.below(same)
 	}
-	return n
+	return found
 }
 
 // below is the depth after so many bytes in common, or 0.

@@ -23,7 +23,7 @@ type models struct {
 	literals              *entropy.Number
 	isRepeat, repeat      []entropy.Prob
 	listed, whole         []entropy.Prob
-	shorter               *entropy.Number
+	shorter, distance     *entropy.Number
 }
 
 func newModels() *models {
@@ -31,7 +31,7 @@ func newModels() *models {
 	return &models{
 		units: e(16), blocks: n(), counts: n(), tails: n(), kinds: e(4),
 		expected: e(expectations), sameLiterals: e(64), literals: n(), isRepeat: e(2), repeat: e(2 * 4),
-		listed: e(64), whole: e(64), shorter: n(),
+		listed: e(64), whole: e(64), shorter: n(), distance: n(),
 	}
 }
 
@@ -243,7 +243,10 @@ func (s *session) source(q *Sequence, place int) (int, error) {
 			return int(c.distance), nil
 		}
 	}
-	distance := int(s.c.Bits(bits.Len(uint(place)), q.Value-3))
+	distance, err := s.number(m.distance, int(q.Value)-3, place)
+	if err != nil {
+		return 0, err
+	}
 	if distance == 0 || distance > place {
 		return 0, corrupt("match at byte %d is copied from %d bytes before", place, distance)
 	}
