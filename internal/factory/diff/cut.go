@@ -88,6 +88,10 @@ func (b *block) add(p part) {
 	b.Pieces = pieces.all
 }
 
+// isLargeFrame reports whether the region is a frame that takes much memory to make, so that it begins an operation: one that has made
+// something else before holds what it learned there.
+func (b *block) isLargeFrame() bool { return b.Frame != nil && b.SizeBytes >= 1<<20 }
+
 // cut makes operations of parts, at the borders of regions where it can.
 func (f *finder) cut(all []part) ([]Op, error) {
 	var ops []Op
@@ -99,7 +103,7 @@ func (f *finder) cut(all []part) ([]Op, error) {
 		op, cost = Op{Plan: &delta.Plan{OldSizeBytes: f.old.SizeBytes}, Offset: offset}, 0
 	}
 	for _, b := range f.regions(small(all)) {
-		if cost+b.cost > maxOpDataBytes || op.Plan.SizeBytes+b.SizeBytes > maxOpBytes {
+		if b.isLargeFrame() || cost+b.cost > maxOpDataBytes || op.Plan.SizeBytes+b.SizeBytes > maxOpBytes {
 			flush()
 		}
 		if b.file != none {

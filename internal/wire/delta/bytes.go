@@ -9,7 +9,7 @@ import (
 const (
 	runLimit  = 250
 	byteLimit = 120
-	orderBits = 18
+	orderBits = 17
 )
 
 // runModel tells whether old bytes stay as they are.

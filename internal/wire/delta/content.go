@@ -93,6 +93,19 @@ func (c *content) page(offset int64) []byte {
 	return slot.bytes[at:]
 }
 
+// moveTo writes the content somewhere else, and forgets each page when that has it.
+func (c *content) moveTo(w io.Writer) error {
+	c.cache = make([]cached, 1)
+	for n := range c.pages {
+		if _, err := w.Write(c.page(int64(n) * pageSizeBytes)); err != nil {
+			return err
+		}
+		c.pages[n] = nil
+	}
+	_, err := w.Write(c.tail)
+	return err
+}
+
 // ReadAt implements io.ReaderAt.
 func (c *content) ReadAt(b []byte, offset int64) (int, error) {
 	done := 0

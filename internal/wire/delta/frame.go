@@ -3,7 +3,7 @@ package delta
 import (
 	"bufio"
 	"io"
-	"slices"
+	"runtime"
 	"sort"
 
 	"conifer.dev/conifer/internal/fault"
@@ -90,6 +90,9 @@ func (p *planCoder) text(s string) string {
 	return string(b)
 }
 
+// largeContentBytes is from when on the room that a content takes counts.
+const largeContentBytes = 1 << 20
+
 // frame makes the region of a frame.
 func (w *walk) frame(r *Region) error {
 	f := r.Frame
@@ -102,7 +105,7 @@ func (w *walk) frame(r *Region) error {
 	if f.Kind == Zstd {
 		inner.residue = &residue{c: w.c}
 	}
-	made := zframe.NewPages(MaxContentBytes)
+	made := newContent(MaxContentBytes)
 	if w.in != nil {
 		// A writer walks through the new content, and what it says of it is what a reader will have.
 		if err := unpack(made, f.Kind, io.NewSectionReader(w.in, w.pos, r.SizeBytes)); err != nil {
@@ -115,10 +118,16 @@ func (w *walk) frame(r *Region) error {
 	if err := inner.region(&f.Content); err != nil {
 		return err
 	}
-	old, inner = nil, nil // what is packed needs the room
 	w.c.Shed()
+	if old, inner = nil, nil; made.SizeBytes() >= largeContentBytes {
+		runtime.GC() // what is packed needs the room now, not when it is noticed
+	}
+	plain := zframe.NewPages(MaxContentBytes)
+	if err := made.moveTo(plain); err != nil {
+		return err
+	}
 	out := &exactly{w: w.out, left: r.SizeBytes}
-	if err := w.pack(f, made, out); err != nil {
+	if err := w.pack(f, plain, out); err != nil {
 		return err
 	}
 	if out.left != 0 {
@@ -257,8 +266,9 @@ type align struct {
 type run struct{ from, size, to uint32 }
 
 func newAlign(r *Region) *align {
-	a, at := &align{}, int64(0)
-	for _, m := range newMoves(r.Pieces, 0) {
+	moves, at := newMoves(r.Pieces, 0), int64(0)
+	a := &align{olds: make([]run, 0, len(moves)), news: make([]run, 0, len(r.Pieces))}
+	for _, m := range moves {
 		a.olds = append(a.olds, run{uint32(m.from), uint32(m.size), uint32(m.to)})
 	}
 	for _, p := range r.Pieces {
@@ -267,7 +277,6 @@ func newAlign(r *Region) *align {
 		}
 		at += p.SizeBytes
 	}
-	a.olds, a.news = slices.Clip(a.olds), slices.Clip(a.news)
 	return a
 }
 

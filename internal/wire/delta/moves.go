@@ -16,8 +16,7 @@ type moves []moved
 // newMoves lists where pieces have gone. Where several came from the same old bytes the longest counts: it is the one that was
 // moved, the others only resemble it.
 func newMoves(pieces []Piece, oldAt int64) moves {
-	var all longest
-	at := int64(0)
+	all, at := make(longest, 0, len(pieces)), int64(0)
 	for _, p := range pieces {
 		if p.From != New {
 			all = append(all, moved{p.From - oldAt, p.SizeBytes, at})
@@ -53,9 +52,9 @@ func (l *longest) Pop() any {
 }
 
 // sweep goes through runs that ascend and gives the longest at each place.
-func (l longest) sweep() (out moves) {
+func (l longest) sweep() moves {
 	var open longest
-	pos := int64(0)
+	out, pos := make(moves, 0, len(l)), int64(0)
 	for next := 0; next < len(l) || len(open) > 0; {
 		for len(open) > 0 && open[0].from+open[0].size <= pos {
 			heap.Pop(&open)
