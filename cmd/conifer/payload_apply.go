@@ -33,7 +33,7 @@ func (c *command) payloadApply() *cobra.Command {
 
 // applyMemoryBytes is when the garbage of applying is collected in any case, so that it takes the memory of a machine and not that of a
 // workstation.
-const applyMemoryBytes = 60 << 20
+const applyMemoryBytes = 52 << 20
 
 func (c *command) applyPayload(ctx context.Context, from, file, out string) error {
 	defer debug.SetMemoryLimit(debug.SetMemoryLimit(applyMemoryBytes))

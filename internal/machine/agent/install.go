@@ -4,6 +4,8 @@ import (
 	"context"
 	"slices"
 
+	"golang.org/x/sys/unix"
+
 	"conifer.dev/conifer/internal/fault"
 	"conifer.dev/conifer/internal/machine/update"
 	"conifer.dev/conifer/internal/wire/release"
@@ -44,6 +46,15 @@ func (a *Agent) signedTarget(ctx context.Context, target update.Target) (Signed,
 	return signed, nil
 }
 
+// mostResidentBytes is the most memory that the process has had, as getrusage(2) says it.
+func mostResidentBytes() int64 {
+	var usage unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_SELF, &usage); err != nil {
+		return 0
+	}
+	return usage.Maxrss << 10
+}
+
 // transfer fetches and writes the payload, which is the full one when there is no delta. Bytes that are not the signed ones may be
 // the fault of where they came from, so every place has a turn at giving the first of them.
 func (a *Agent) transfer(ctx context.Context, target update.Target, rel *release.Release, delta *release.Delta) error {
@@ -54,7 +65,7 @@ func (a *Agent) transfer(ctx context.Context, target update.Target, rel *release
 	a.meter.begin(rel, delta)
 	defer func() {
 		a.meter.end()
-		a.Log.Info("payload transferred", "version", rel.Version, "payload", p.Name, "downloaded_bytes", a.meter.downloaded.Load())
+		a.Log.Info("payload transferred", "version", rel.Version, "payload", p.Name, "downloaded_bytes", a.meter.downloaded.Load(), "resident_bytes", mostResidentBytes())
 	}()
 	var err error
 	codebases := target.Codebases()

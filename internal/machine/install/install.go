@@ -27,7 +27,7 @@ const Tries = 3
 
 // MemoryLimitBytes is what a process that installs should tell the garbage collector (debug.SetMemoryLimit), so that it collects in time.
 // What comes nearest to it is the delta of a kernel, whose content is held unpacked.
-const MemoryLimitBytes = 60 << 20
+const MemoryLimitBytes = 52 << 20
 
 // maxUKIBytes is the largest UKI that an EFI system partition is made for.
 const maxUKIBytes = 128 << 20
