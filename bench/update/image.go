@@ -43,14 +43,6 @@ type candidate struct {
 const libraries = "usr/lib/x86_64-linux-gnu/"
 
 var candidates = []candidate{
-	{"GIO and GObject", "nothing: conmon needs libglib alone, and only GIO's own tools load these", []string{
-		libraries + "libgio-2.0.so*", libraries + "libgobject-2.0.so*", libraries + "libgmodule-2.0.so*", libraries + "libgthread-2.0.so*",
-		libraries + "libffi.so*", libraries + "glib-2.0", libraries + "gio",
-	}},
-	{"ldconfig", "nothing: the image brings its ld.so.cache, and no unit runs it", []string{"usr/sbin/ldconfig"}},
-	{"leftovers of glibc", "nothing: no program here is linked with them", []string{
-		libraries + "libnsl.so*", libraries + "libthread_db.so*", libraries + "libc_malloc_debug.so*", libraries + "libnss_hesiod.so*",
-	}},
 	{"helpers of the SSH client", "keys in an agent, on a token or of the host, for logging in from this machine elsewhere", []string{
 		"usr/bin/ssh-add", "usr/bin/ssh-agent", "usr/bin/ssh-keyscan", "usr/bin/ssh-copy-id", "usr/bin/ssh-argv0",
 		"usr/lib/openssh/ssh-pkcs11-helper", "usr/lib/openssh/ssh-sk-helper", "usr/lib/openssh/ssh-keysign",
