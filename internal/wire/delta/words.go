@@ -96,12 +96,10 @@ func (m *wordModel) worth(k int) bool {
 	return m.score[k][m.history(k)].P() > 900 || m.after[k][m.before].P() > 3000
 }
 
+// history is whether a kind was right for the words 1, 2, 3, 4 and 6 before, a bit for each.
 func (m *wordModel) history(k int) uint8 {
-	h := uint8(0)
-	for i, s := range [...]int{1, 2, 3, 4, 6} {
-		h |= uint8(m.masks[(m.at-s)&7]>>k&1) << i
-	}
-	return h
+	return uint8(m.masks[(m.at-1)&7]>>k&1 | m.masks[(m.at-2)&7]>>k&1<<1 | m.masks[(m.at-3)&7]>>k&1<<2 |
+		m.masks[(m.at-4)&7]>>k&1<<3 | m.masks[(m.at-6)&7]>>k&1<<4)
 }
 
 // guess lists the candidates, best first.
@@ -222,15 +220,11 @@ func (m *wordModel) choose(c *entropy.Coder, actual uint32) (uint32, bool) {
 	m.ctx[1] = int(m.hits&0xfff)<<2 | isOld<<1 | code
 	m.ctx[2] = int(hash(v>>16, uint32(k))>>17)<<1 | code
 	m.ctx[3] = int(hash(v, uint32(k*2+code)) >> 16)
-	stridden := 0
-	for i, d := range strides {
-		stridden |= int(m.masks[(m.at-d)&7]>>k&1) << i
-	}
 	second := 31
 	if m.n > 1 {
 		second = int(m.order[1])
 	}
-	m.ctx[4] = ((stridden<<5|k)<<4|second&15)<<2 | isOld<<1 | code
+	m.ctx[4] = ((int(m.own[k])<<5|k)<<4|second&15)<<2 | isOld<<1 | code
 	m.ctx[5] = int(hash(m.prev, v)>>16) ^ k<<8
 	for i := range m.flags {
 		m.ctx[i] &= 1<<16 - 1
