@@ -19,6 +19,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -178,8 +179,26 @@ func openCertificate(t *testing.T, log io.Writer) (c *Certificate, folder string
 
 func (c *Certificate) name() string { return c.current.Load().Leaf.Subject.CommonName }
 
+// journal is a log that is read while it is written.
+type journal struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (j *journal) Write(b []byte) (int, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.text.Write(b)
+}
+
+func (j *journal) String() string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.text.String()
+}
+
 func TestACertificateFollowsItsFiles(t *testing.T) {
-	var log strings.Builder
+	var log journal
 	c, folder := openCertificate(t, &log)
 	synctest.Test(t, func(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
