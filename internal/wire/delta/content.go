@@ -2,6 +2,7 @@ package delta
 
 import (
 	"io"
+	"runtime"
 
 	"github.com/klauspost/compress/s2"
 
@@ -93,10 +94,16 @@ func (c *content) page(offset int64) []byte {
 	return slot.bytes[at:]
 }
 
-// moveTo writes the content somewhere else, and forgets each page when that has it.
+// movedPages is after how many pages that were moved their memory is looked for.
+const movedPages = 4 << 20 / pageSizeBytes
+
+// moveTo writes the content somewhere else, and forgets each page when that has it: there is no room for both.
 func (c *content) moveTo(w io.Writer) error {
 	c.cache = make([]cached, 1)
 	for n := range c.pages {
+		if n%movedPages == movedPages-1 {
+			runtime.GC()
+		}
 		if _, err := w.Write(c.page(int64(n) * pageSizeBytes)); err != nil {
 			return err
 		}
