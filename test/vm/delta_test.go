@@ -40,7 +40,7 @@ func TestUpdateByDelta(t *testing.T) {
 	if n, err := strconv.Atoi(found[1]); err != nil || n > most {
 		t.Errorf("%s bytes were downloaded, to be %d at most (%v)", found[1], most, err)
 	}
-	const mostMemory = 66 << 20 // of all of the agent, its program included: 64 is promised, and when garbage is collected varies
+	const mostMemory = 66 << 20 // of all of the agent, its program included: the aim is 64, and when garbage is collected varies
 	if n, err := strconv.Atoi(found[2]); err != nil || n > mostMemory {
 		t.Errorf("the agent had %s bytes of memory, to be %d at most (%v)", found[2], mostMemory, err)
 	}

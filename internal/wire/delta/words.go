@@ -96,7 +96,7 @@ func (m *wordModel) worth(k int) bool {
 	return m.score[k][m.history(k)].P() > 900 || m.after[k][m.before].P() > 3000
 }
 
-// history is whether a kind was right for the words 1, 2, 3, 4 and 6 before, a bit for each.
+// history is whether a kind was right for the words that are a stride before, a bit for each.
 func (m *wordModel) history(k int) uint8 {
 	return uint8(m.masks[(m.at-1)&7]>>k&1 | m.masks[(m.at-2)&7]>>k&1<<1 | m.masks[(m.at-3)&7]>>k&1<<2 |
 		m.masks[(m.at-4)&7]>>k&1<<3 | m.masks[(m.at-6)&7]>>k&1<<4)
