@@ -8,36 +8,40 @@ const chunkUnit = 8 << 10
 // mostEmpty is how many blocks may have no content.
 const mostEmpty = 1 << 10
 
-// chunk codes what the encoder took at once: the blocks up to a multiple of the unit, or one block.
-func (s *session) chunk(blocks []Block) (rest []Block, done bool, err error) {
-	n, size := 1, 0
-	if !s.c.Reading() {
-		n, size = chunkOf(blocks)
+// chunk is what the encoder took at once.
+type chunk struct{ blocks, size int }
+
+// codeChunks codes how the frame is cut into chunks, before all else of it: what is found depends on it.
+func (s *session) codeChunks(blocks []Block) ([]chunk, error) {
+	var all []chunk
+	for len(blocks) > 0 {
+		n, size := chunkOf(blocks)
+		all, blocks = append(all, chunk{n, size}), blocks[n:]
 	}
-	if size, err = s.codeSize(size); err != nil {
-		return nil, false, err
+	n, err := s.number(s.models.chunks, len(all)-1, mostEmpty+s.content.size/leastWindow)
+	if err != nil {
+		return nil, err
 	}
-	if n, err = s.number(s.models.blocks, n-1, maxBlock); err != nil {
-		return nil, false, err
-	}
-	s.end = s.start + size
-	s.open()
-	for i := range n + 1 {
-		var b Block
-		if !s.c.Reading() {
-			b = blocks[i]
+	all = append(all, make([]chunk, n+1-len(all))...)
+	left := s.content.size
+	for i := range all {
+		c := &all[i]
+		if c.size, err = s.codeSize(c.size, min(left, maxBlock)); err != nil {
+			return nil, err
 		}
-		if err := s.block(&b, i == n); err != nil {
-			return nil, false, err
+		if c.blocks, err = s.number(s.models.blocks, c.blocks-1, maxBlock); err != nil {
+			return nil, err
 		}
-		done = b.Last
+		c.blocks++
+		left -= c.size
 	}
-	s.flush()
-	s.start = s.end
-	return blocks[min(n+1, len(blocks)):], done, nil
+	if left > 0 {
+		return nil, corrupt("frame ends %d bytes before its content", left)
+	}
+	return all, nil
 }
 
-// chunkOf is how many of the blocks are the next chunk, and their size.
+// chunkOf is how many of the blocks are the next chunk: those up to a multiple of the unit, or one block.
 func chunkOf(blocks []Block) (n, size int) {
 	for i, b := range blocks {
 		size += b.Size
@@ -52,9 +56,8 @@ func chunkOf(blocks []Block) (n, size int) {
 }
 
 // codeSize codes the size of a chunk.
-func (s *session) codeSize(size int) (int, error) {
+func (s *session) codeSize(size, most int) (int, error) {
 	m := s.models
-	most := min(s.content.size-s.start, maxBlock)
 	if s.flag(&m.usualSize, size == most) {
 		return most, nil
 	}
@@ -69,13 +72,32 @@ func (s *session) codeSize(size int) (int, error) {
 	return size, nil
 }
 
+// chunk codes the blocks of a chunk.
+func (s *session) chunk(c chunk, blocks []Block, last bool) (rest []Block, err error) {
+	s.end = s.start + c.size
+	s.open()
+	for i := range c.blocks {
+		var b Block
+		if !s.c.Reading() {
+			b, blocks = blocks[0], blocks[1:]
+		}
+		final := i == c.blocks-1
+		b.Last = final && last
+		if err := s.block(&b, final); err != nil {
+			return nil, err
+		}
+	}
+	s.flush()
+	s.start = s.end
+	return blocks, nil
+}
+
 // open begins a chunk.
 func (s *session) open() {
 	p := s.planner
 	first := !p.prices.started
 	s.planned, s.next, s.anchor, s.from = nil, s.start, s.start, s.start
 	p.distances = s.current
-	s.finder.jump(s.start)
 	if !first {
 		p.prices.fade()
 		return
@@ -84,7 +106,8 @@ func (s *session) open() {
 	p.prices.begin(s.content.append(nil, s.start, s.end))
 	s.next = min(1, s.end)
 	s.imagine()
-	s.finder.forget()
+	s.found = s.found.restart(s.guide)
+	p.found = s.found
 	p.prices.fade()
 	s.planned, s.next, s.anchor, s.from = nil, min(1, s.end), s.start, s.start
 	p.distances = s.current

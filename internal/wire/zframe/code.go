@@ -45,8 +45,13 @@ func (r *Reparse) Code(c *entropy.Coder) error {
 			return err
 		}
 	}
-	s.prepare()
-	return s.run(blocks)
+	chunks, err := s.codeChunks(blocks)
+	if err != nil {
+		return err
+	}
+	s.prepare(chunks)
+	defer func() { s.found.stop() }()
+	return s.run(chunks, blocks)
 }
 
 // readAll takes a frame apart, and leaves out the literals, which the content has too.
@@ -78,7 +83,7 @@ type session struct {
 	header   Header
 	checksum uint32
 	guide    *oldGuide
-	finder   *finder
+	found    *ahead
 	planner  *planner
 	models   *models
 	out      *Writer // of a reader
@@ -100,28 +105,30 @@ const (
 )
 
 // prepare makes the tables, which depend on the header.
-func (s *session) prepare() {
+func (s *session) prepare(chunks []chunk) {
 	size := s.content.size
 	window := max(int(min(s.header.WindowBytes, uint64(size))), leastWindow)
-	s.finder = newFinder(s.content, window, min(slots, max(size, leastWindow)), s.guide)
-	s.planner = &planner{content: s.content, finder: s.finder, distances: Initial, sufficient: sufficient, budget: budgetRatio * (size + leastWindow)}
+	ends, end := make([]int, 0, len(chunks)), 0
+	for _, c := range chunks {
+		end += c.size
+		ends = append(ends, end)
+	}
+	s.found = runAhead(newFinder(s.content, window, min(slots, max(size, leastWindow)), ends))
+	s.planner = &planner{content: s.content, found: s.found, window: window, distances: Initial, sufficient: sufficient, budget: budgetRatio * (size + leastWindow)}
 }
 
 // run codes all blocks, and the checksum.
-func (s *session) run(blocks []Block) (err error) {
-	for done := false; !done; {
-		if blocks, done, err = s.chunk(blocks); err != nil {
+func (s *session) run(chunks []chunk, blocks []Block) (err error) {
+	for i, c := range chunks {
+		if blocks, err = s.chunk(c, blocks, i == len(chunks)-1); err != nil {
 			return err
 		}
 		if s.c.Overrun() {
 			return s.c.Err()
 		}
 	}
-	if s.start != s.content.size {
-		return corrupt("frame ends at byte %d of a content of %d", s.start, s.content.size)
-	}
-	if s.guide != nil && s.guide.err != nil {
-		return s.guide.err
+	if err := s.found.stop(); err != nil {
+		return err
 	}
 	if !s.header.Checksum {
 		return nil

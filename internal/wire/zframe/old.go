@@ -194,14 +194,14 @@ func (g *oldGuide) suggest(place int) int {
 	return g.source
 }
 
-// next is how many literals and then what match the old frame has at a place, with ok false if that is not known.
-func (g *oldGuide) next(place int) (literals, match int, ok bool) {
+// next is how many literals and then what match the old frame has at a place. There is no match when that is not known.
+func (g *oldGuide) next(place int) (literals, match uint32) {
 	g.look(place)
 	switch {
 	case !g.known || g.match.length == 0:
-		return 0, 0, false
+		return 0, 0
 	case g.start >= place:
-		return g.start - place, int(g.match.length), true
+		return uint32(g.start - place), g.match.length
 	}
-	return 0, int(g.match.length) - (place - g.start), true
+	return 0, g.match.length - uint32(place-g.start)
 }

@@ -5,7 +5,8 @@ package zframe
 // same past it comes to the same sequences. Compare ZSTD_compressBlock_opt_generic.
 type planner struct {
 	content    *Pages
-	finder     *finder
+	found      *ahead
+	window     int
 	prices     prices
 	distances  Distances // before the series
 	sufficient uint32    // a match longer than this is taken at once
@@ -60,14 +61,11 @@ func (p *planner) plan(anchor, place, end int) ([]Sequence, int) {
 // options are the matches at a place with rising lengths: by the recent distances first.
 func (p *planner) options(place, end int, d Distances, noLiterals bool) []option {
 	all := p.matches[:0]
-	a := p.finder.at(place, end)
-	if a.silent {
-		return nil
-	}
+	a, found := p.found.at(place)
 	longest := uint32(minMatch - 1)
 	for i := range 3 {
 		distance := d.named(i, noLiterals)
-		if distance == 0 || int(distance) > min(place, p.finder.window) {
+		if distance == 0 || int(distance) > min(place, p.window) {
 			continue
 		}
 		if n := uint32(p.content.common(place, place-int(distance), end-place)); n > longest {
@@ -79,7 +77,6 @@ func (p *planner) options(place, end int, d Distances, noLiterals bool) []option
 			}
 		}
 	}
-	found := p.finder.list(a)
 	if a.three {
 		if c := found[0]; longest < minMatch {
 			longest = c.length
@@ -91,16 +88,11 @@ func (p *planner) options(place, end int, d Distances, noLiterals bool) []option
 		}
 		found = found[1:]
 	}
-	silent := place + 1
 	for _, c := range found {
 		if c.length > longest {
 			longest = c.length
 			all = append(all, option{c.distance + 3, longest})
-			silent = max(silent, place-int(c.distance)+int(longest)-lastLiterals)
 		}
-	}
-	if p.finder.frontier == place+1 {
-		p.finder.hush(silent)
 	}
 	p.matches = all
 	return all

@@ -94,10 +94,11 @@ func (r *recent) add(found []candidate, place, limit int) []candidate {
 			bucket, label := r.bucket(other, below)
 			r.replace(bucket, uint32(other)|label, place)
 		}
+		length := min(same, limit)
 		if same == mostDepth {
-			same = r.content.common(place, other, limit)
+			length = r.content.common(place, other, limit)
 		}
-		found = append(found, candidate{uint32(place - other), uint32(min(same, limit))})
+		found = append(found, candidate{uint32(place - other), uint32(length)})
 		depth = r.below(same)
 	}
 	return found

@@ -11,11 +11,11 @@ const modelLimit = 127
 
 // models are what is learned of the cut while a frame is coded.
 type models struct {
+	chunks                *entropy.Number
 	usualSize, wholeSize  entropy.Prob
 	units                 []entropy.Prob
 	blocks, counts, tails *entropy.Number
 	kinds                 []entropy.Prob
-	last                  entropy.Prob
 	expected              []entropy.Prob
 	misses                uint32 // the last expectations, 1 for each that was wrong
 	ended                 entropy.Prob
@@ -29,7 +29,7 @@ type models struct {
 func newModels() *models {
 	n, e := entropy.NewNumber, func(n int) []entropy.Prob { return make([]entropy.Prob, n) }
 	return &models{
-		units: e(16), blocks: n(), counts: n(), tails: n(), kinds: e(4),
+		chunks: n(), units: e(16), blocks: n(), counts: n(), tails: n(), kinds: e(4),
 		expected: e(expectations), sameLiterals: e(64), literals: n(), isRepeat: e(2), repeat: e(2 * 4),
 		listed: e(64), whole: e(64), shorter: n(), distance: n(),
 	}
@@ -43,7 +43,6 @@ func (s *session) block(b *Block, lastOfChunk bool) error {
 	if b.Kind > Compressed {
 		return corrupt("block is of the reserved kind")
 	}
-	b.Last = lastOfChunk && s.end == s.content.size && s.flag(&m.last, b.Last)
 	code := s.stored
 	if b.Kind == Compressed {
 		code = s.compressed
@@ -174,17 +173,14 @@ func (s *session) context(e Sequence, expected bool) int {
 		return 0
 	}
 	kind, agrees := 1+truth(e.Value <= 3), 0
-	if s.guide != nil {
-		if literals, match, ok := s.guide.next(s.anchor); ok {
-			switch {
-			case literals != int(e.Literals):
-				agrees = 3
-			case match != int(e.Match):
-				agrees = 2
-			default:
-				agrees = 1
-			}
-		}
+	switch a, _ := s.found.at(s.anchor); {
+	case a.match == 0:
+	case a.literals != e.Literals:
+		agrees = 3
+	case a.match != e.Match:
+		agrees = 2
+	default:
+		agrees = 1
 	}
 	length := min(bits.Len32(e.Match), 7)
 	return (((kind*4+agrees)*8+length)*4+min(bits.OnesCount8(uint8(s.models.misses)), 3))*4 + min(len(s.taken), 3)
@@ -236,7 +232,7 @@ func (s *session) source(q *Sequence, place int) (int, error) {
 		}
 		return int(distance), nil
 	}
-	list := s.finder.list(s.finder.at(place, s.end))
+	_, list := s.found.at(place)
 	for i, c := range list {
 		if s.flag(&m.listed[min(i, 31)*2+min(len(list)-1-i, 1)], c.distance+3 == q.Value) {
 			q.Value = c.distance + 3
