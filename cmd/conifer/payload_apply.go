@@ -11,6 +11,7 @@ import (
 
 	"conifer.dev/conifer/internal/factory/pack"
 	"conifer.dev/conifer/internal/fault"
+	"conifer.dev/conifer/internal/memory"
 	"conifer.dev/conifer/internal/wire/payload"
 )
 
@@ -31,12 +32,10 @@ func (c *command) payloadApply() *cobra.Command {
 	return needs(verb, "payload", "out")
 }
 
-// applyMemoryBytes is when the garbage of applying is collected in any case, so that it takes the memory of a machine and not that of a
-// workstation.
-const applyMemoryBytes = 52 << 20
-
 func (c *command) applyPayload(ctx context.Context, from, file, out string) error {
-	defer debug.SetMemoryLimit(debug.SetMemoryLimit(applyMemoryBytes))
+	// It takes the memory of a machine and not that of a workstation, as far as the kernel lets it.
+	defer debug.SetMemoryLimit(debug.SetMemoryLimit(memory.LimitBytes))
+	_ = memory.Spare()
 	m, err := readManifest(file)
 	if err != nil {
 		return err

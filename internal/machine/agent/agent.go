@@ -80,7 +80,9 @@ type Agent struct {
 	Health     Health
 	Reboot     func(ctx context.Context) error
 	Random     func() float64
-	Log        *slog.Logger
+	// Spare makes the process small before a transfer, which takes the most memory; nil for nothing. See package memory.
+	Spare func() error
+	Log   *slog.Logger
 	// Notify tells the service manager; see sd_notify(3).
 	Notify func(state string)
 	// Watchdog is how often Notify must be told that the loop is alive, or 0.

@@ -67,6 +67,11 @@ func (a *Agent) transfer(ctx context.Context, target update.Target, rel *release
 		a.meter.end()
 		a.Log.Info("payload transferred", "version", rel.Version, "payload", p.Name, "downloaded_bytes", a.meter.downloaded.Load(), "resident_bytes", mostResidentBytes())
 	}()
+	if a.Spare != nil {
+		if err := a.Spare(); err != nil {
+			a.Log.Warn("the program stays in memory", "error", err)
+		}
+	}
 	var err error
 	codebases := target.Codebases()
 	for i := range codebases {

@@ -15,15 +15,14 @@ import (
 	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
-	"golang.org/x/sys/unix"
 
 	"conifer.dev/conifer/internal/machine/dm"
 	"conifer.dev/conifer/internal/machine/folder"
 	"conifer.dev/conifer/internal/machine/health"
-	"conifer.dev/conifer/internal/machine/install"
 	"conifer.dev/conifer/internal/machine/loader"
 	"conifer.dev/conifer/internal/machine/slots"
 	"conifer.dev/conifer/internal/machine/update"
+	"conifer.dev/conifer/internal/memory"
 	"conifer.dev/conifer/internal/wire/fleetlock"
 )
 
@@ -32,11 +31,7 @@ type Names struct{ MachineID, Server, Group string }
 
 // Main runs the agent of this machine until ctx ends.
 func Main(ctx context.Context, c Config, log *slog.Logger) error {
-	debug.SetMemoryLimit(install.MemoryLimitBytes)
-	// Where the kernel gives huge pages to whoever does not ask, the pages that an installation leaves half used cost megabytes.
-	if err := unix.Prctl(unix.PR_SET_THP_DISABLE, 1, 0, 0, 0); err != nil {
-		log.Warn("huge pages stay on", "error", err)
-	}
+	debug.SetMemoryLimit(memory.LimitBytes)
 	id, err := ReadIdentity("/")
 	if err != nil {
 		return err
@@ -48,6 +43,7 @@ func Main(ctx context.Context, c Config, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
+	a.Spare = memory.Spare
 	return a.RunAndServe(ctx, SocketPath, c.Listen)
 }
 

@@ -3,7 +3,7 @@
 // Start with [Installer.Run]: it does steps 3 to 6 of "An update on the machine" in ARCHITECTURE.md, in that order, each
 // durable before the next. [Installer.RunDelta] does the same from a delta, for which it reads the running release. It trusts a
 // payload only through the release it is given, verifies every byte before and after decompression and the whole root against
-// the signed root hash, and needs memory within fixed limits whatever the payload says ([MemoryLimitBytes]). A call that was cut, by the network or the power, is
+// the signed root hash, and needs memory within fixed limits whatever the payload says (package memory). A call that was cut, by the network or the power, is
 // repeated with the same release and payload and goes on from the last verified operation.
 //
 // It never writes to the running slot and its boot entry, decides nothing about when to install or reboot, and speaks
@@ -24,10 +24,6 @@ import (
 
 // Tries is how often a new release may be booted before it must be committed.
 const Tries = 3
-
-// MemoryLimitBytes is what a process that installs should tell the garbage collector (debug.SetMemoryLimit), so that it collects in time.
-// What comes nearest to it is the delta of a kernel, whose content is held unpacked.
-const MemoryLimitBytes = 52 << 20
 
 // maxUKIBytes is the largest UKI that an EFI system partition is made for.
 const maxUKIBytes = 128 << 20

@@ -27,6 +27,7 @@ import (
 	"conifer.dev/conifer/internal/machine/slots"
 	"conifer.dev/conifer/internal/machine/slots/gpttest"
 	"conifer.dev/conifer/internal/machine/verity"
+	"conifer.dev/conifer/internal/memory"
 	"conifer.dev/conifer/internal/wire/delta"
 	"conifer.dev/conifer/internal/wire/payload"
 	"conifer.dev/conifer/internal/wire/release"
@@ -56,7 +57,7 @@ func TestMain(m *testing.M) {
 	if dir == "" {
 		os.Exit(m.Run())
 	}
-	debug.SetMemoryLimit(install.MemoryLimitBytes)
+	debug.SetMemoryLimit(memory.LimitBytes)
 	if err := installJob(dir); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
