@@ -53,7 +53,12 @@ func run(ctx context.Context, o options) error {
 	d := &demo{options: o, timeline: newTimeline(os.Stdout), downloaded: map[string]int64{},
 		factory: &fleet.Factory{Source: ".", Binaries: o.binaries, Cache: o.cache, Talk: os.Stderr}}
 	if d.folder == "" {
-		d.folder = filepath.Join(o.cache, "demo", time.Now().UTC().Format("20060102-150405"))
+		folder, held, err := newFolder(filepath.Join(o.cache, "demo"))
+		if err != nil {
+			return err
+		}
+		defer held.Close()
+		d.folder = folder
 	}
 	err := d.tell(ctx)
 	if d.fleet != nil {
