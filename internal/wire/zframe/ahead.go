@@ -63,10 +63,11 @@ func (a *ahead) restart(old *oldGuide) *ahead {
 
 // at is the answer for a place, and its candidates. There are none when it is too far behind the furthest place that was asked for.
 func (a *ahead) at(place int) (*answer, []candidate) {
-	for n := place / batchPlaces; n >= a.next; a.next++ {
+	for a.next <= place/batchPlaces {
 		slot := &a.kept[a.next%batchesKept]
 		a.free <- *slot
 		*slot = <-a.ready
+		a.next++
 	}
 	if place/batchPlaces < a.next-batchesKept {
 		return &answer{}, nil
