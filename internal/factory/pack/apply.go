@@ -69,6 +69,7 @@ func Apply(ctx context.Context, path string, olds Olds, open func(payload.Target
 	if err != nil {
 		return nil, nil, err
 	}
+	decoder.Beside = func(work func()) { go work() }
 	a := &application{ctx: ctx, data: f, olds: olds, decoder: decoder, count: count}
 	sums := map[string]string{}
 	for _, t := range m.Targets {

@@ -38,7 +38,7 @@ type Installer struct {
 	Retry func(ctx context.Context, attempt int) error
 	// Progress, when set, is told how many bytes of root and UKI are written and verified.
 	Progress func(doneBytes, totalBytes int64)
-	// Workers is the number of operations that are decompressed at the same time, 2 when it is 0.
+	// Workers is the number of operations that are decompressed at the same time, 2 when it is 0. With 1 a delta is no work for two, either.
 	Workers int
 	// SyncBytes is how much is written between two syncs of the slot, 32 MiB when it is 0.
 	SyncBytes int64
@@ -180,7 +180,7 @@ func (p *plan) adopt(m *payload.Manifest) error {
 
 // addEntry streams the UKI from the payload to the EFI system partition.
 func (in *Installer) addEntry(p *plan, s *stream, m *meter) error {
-	decoder, err := payload.NewDecoder()
+	decoder, err := newDecoder(in.Workers)
 	if err != nil {
 		return err
 	}

@@ -1,15 +1,15 @@
 package zframe
 
-// ahead runs a finder in a goroutine of its own, some batches ahead of who asks: to find and to plan take about as long. What it gives does
-// not depend on how far ahead it is.
+// ahead gives the answers of a finder. Where it can run beside, it is some batches ahead of who asks: to find and to plan take about as
+// long. What it gives does not depend on how far ahead it is, or on whether it is.
 type ahead struct {
-	finder  *finder
-	kept    [batchesKept]*batch // by number, modulo how many
-	next    int                 // the number of the first batch that nobody asked for
-	ready   chan *batch
-	free    chan *batch
-	ended   chan struct{}
-	stopped bool
+	finder *finder
+	beside func(work func())
+	kept   [batchesKept]*batch // by number, modulo how many
+	next   int                 // the number of the first batch that nobody asked for
+	ready  chan *batch         // those made, in order; nil for in turn
+	free   chan *batch         // closed when no more are wanted
+	ended  chan struct{}
 }
 
 const (
@@ -18,34 +18,41 @@ const (
 )
 
 // runAhead starts it. It must be stopped.
-func runAhead(f *finder) *ahead {
-	a := &ahead{finder: f, ready: make(chan *batch, batchesAhead), free: make(chan *batch, batchesKept+batchesAhead), ended: make(chan struct{})}
-	for range batchesAhead {
-		a.free <- new(batch)
-	}
+func runAhead(f *finder, beside func(work func())) *ahead {
+	a := &ahead{finder: f, beside: beside}
 	for i := range a.kept {
 		a.kept[i] = new(batch)
 	}
-	go func() {
-		defer close(a.ended)
-		for place := 0; place < f.content.size; place += batchPlaces {
-			b, more := <-a.free
-			if !more {
-				return
-			}
-			f.fill(b, place)
-			a.ready <- b
-		}
-	}()
+	if beside == nil {
+		return a
+	}
+	a.ready, a.free, a.ended = make(chan *batch, batchesAhead), make(chan *batch, batchesKept+batchesAhead), make(chan struct{})
+	for range batchesAhead {
+		a.free <- new(batch)
+	}
+	beside(a.run)
 	return a
+}
+
+// run makes batches until all are made, or no more are wanted. There is always room for those that are ready.
+func (a *ahead) run() {
+	defer close(a.ended)
+	for place := 0; place < a.finder.content.size; place += batchPlaces {
+		b, more := <-a.free
+		if !more {
+			return
+		}
+		a.finder.fill(b, place)
+		a.ready <- b
+	}
 }
 
 // stop ends it, and returns when it has ended, with what went wrong with the old frame.
 func (a *ahead) stop() error {
-	if !a.stopped {
-		a.stopped = true
+	if a.ready != nil {
 		close(a.free)
 		<-a.ended
+		a.ready = nil
 	}
 	if a.finder.old == nil {
 		return nil
@@ -58,16 +65,25 @@ func (a *ahead) restart(old *oldGuide) *ahead {
 	a.stop()
 	a.finder.forget()
 	a.finder.old = old
-	return runAhead(a.finder)
+	return runAhead(a.finder, a.beside)
+}
+
+// advance makes the next batch one of those that are kept.
+func (a *ahead) advance() {
+	slot := &a.kept[a.next%batchesKept]
+	if a.ready != nil {
+		a.free <- *slot
+		*slot = <-a.ready
+	} else {
+		a.finder.fill(*slot, a.next*batchPlaces)
+	}
+	a.next++
 }
 
 // at is the answer for a place, and its candidates. There are none when it is too far behind the furthest place that was asked for.
 func (a *ahead) at(place int) (*answer, []candidate) {
 	for a.next <= place/batchPlaces {
-		slot := &a.kept[a.next%batchesKept]
-		a.free <- *slot
-		*slot = <-a.ready
-		a.next++
+		a.advance()
 	}
 	if place/batchPlaces < a.next-batchesKept {
 		return &answer{}, nil

@@ -15,6 +15,9 @@ type Reparse struct {
 	Frame   *Reader   // of a writer
 	Out     io.Writer // of a reader
 	Old     *Old      // nil for none
+	// Beside runs work beside the caller, as a go statement does; nil for one thing after the other. The work has ended when Code returns, and what
+	// comes out is the same.
+	Beside func(work func())
 }
 
 // Code does it.
@@ -49,7 +52,7 @@ func (r *Reparse) Code(c *entropy.Coder) error {
 	if err != nil {
 		return err
 	}
-	s.prepare(chunks)
+	s.prepare(chunks, r.Beside)
 	defer func() { s.found.stop() }()
 	return s.run(chunks, blocks)
 }
@@ -105,7 +108,7 @@ const (
 )
 
 // prepare makes the tables, which depend on the header.
-func (s *session) prepare(chunks []chunk) {
+func (s *session) prepare(chunks []chunk, beside func(work func())) {
 	size := s.content.size
 	window := max(int(min(s.header.WindowBytes, uint64(size))), leastWindow)
 	ends, end := make([]int, 0, len(chunks)), 0
@@ -113,7 +116,7 @@ func (s *session) prepare(chunks []chunk) {
 		end += c.size
 		ends = append(ends, end)
 	}
-	s.found = runAhead(newFinder(s.content, window, min(slots, max(size, leastWindow)), ends))
+	s.found = runAhead(newFinder(s.content, window, min(slots, max(size, leastWindow)), ends), beside)
 	s.planner = &planner{content: s.content, found: s.found, window: window, distances: Initial, sufficient: sufficient, budget: budgetRatio * (size + leastWindow)}
 }
 
