@@ -8,15 +8,15 @@ import (
 	"time"
 )
 
-// newFolder makes the folder of a run among those of others, which is this process's until the file is closed. What runs before left there, because they
-// failed or were interrupted, has gigabytes of disks: it stays to be looked at until the next run, and goes now.
+// newFolder makes the folder of a run among those of others, which is this process's until the file is closed. What runs before left
+// there, because they failed or were interrupted, has gigabytes of disks: it stays to be looked at until the next run, and goes now.
 func newFolder(runs string) (string, *os.File, error) {
 	old, err := filepath.Glob(filepath.Join(runs, "2*-*"))
 	if err != nil {
 		return "", nil, err
 	}
 	for _, folder := range old {
-		held, err := hold(folder)
+		held, err := claim(folder)
 		if errors.Is(err, syscall.EWOULDBLOCK) {
 			continue // another run is at it
 		}
@@ -31,12 +31,12 @@ func newFolder(runs string) (string, *os.File, error) {
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return "", nil, err
 	}
-	held, err := hold(folder)
+	held, err := claim(folder)
 	return folder, held, err
 }
 
-// hold makes a folder this process's until the file is closed.
-func hold(folder string) (*os.File, error) {
+// claim makes a folder this process's until the file is closed.
+func claim(folder string) (*os.File, error) {
 	f, err := os.Open(folder)
 	if err != nil {
 		return nil, err

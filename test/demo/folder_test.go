@@ -15,7 +15,7 @@ func TestFoldersOfRuns(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	held, err := hold(busy)
+	held, err := claim(busy)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -30,7 +30,7 @@ func TestFoldersOfRuns(t *testing.T) {
 			t.Errorf("%s: %v, want it there: %v", filepath.Base(path), err, want)
 		}
 	}
-	if f, err := hold(folder); err == nil {
+	if f, err := claim(folder); err == nil {
 		f.Close()
 		t.Error("the folder of a run can be taken by another")
 	}

@@ -23,15 +23,19 @@ func runAhead(f *finder, beside func(work func())) *ahead {
 	for i := range a.kept {
 		a.kept[i] = new(batch)
 	}
-	if beside == nil {
-		return a
+	a.start()
+	return a
+}
+
+func (a *ahead) start() {
+	if a.next = 0; a.beside == nil {
+		return
 	}
 	a.ready, a.free, a.ended = make(chan *batch, batchesAhead), make(chan *batch, batchesKept+batchesAhead), make(chan struct{})
 	for range batchesAhead {
 		a.free <- new(batch)
 	}
-	beside(a.run)
-	return a
+	a.beside(a.run)
 }
 
 // run makes batches until all are made, or no more are wanted. There is always room for those that are ready.
@@ -61,11 +65,11 @@ func (a *ahead) stop() error {
 }
 
 // restart begins anew, with an old frame or nil.
-func (a *ahead) restart(old *oldGuide) *ahead {
+func (a *ahead) restart(old *oldGuide) {
 	a.stop()
 	a.finder.forget()
 	a.finder.old = old
-	return runAhead(a.finder, a.beside)
+	a.start()
 }
 
 // advance makes the next batch one of those that are kept.

@@ -106,8 +106,7 @@ func (s *session) open() {
 	p.prices.begin(s.content.append(nil, s.start, s.end))
 	s.next = min(1, s.end)
 	s.imagine()
-	s.found = s.found.restart(s.guide)
-	p.found = s.found
+	s.found.restart(s.guide)
 	p.prices.fade()
 	s.planned, s.next, s.anchor, s.from = nil, min(1, s.end), s.start, s.start
 	p.distances = s.current

@@ -53,7 +53,7 @@ func (r *Reparse) Code(c *entropy.Coder) error {
 		return err
 	}
 	s.prepare(chunks, r.Beside)
-	defer func() { s.found.stop() }()
+	defer s.found.stop()
 	return s.run(chunks, blocks)
 }
 
@@ -117,7 +117,7 @@ func (s *session) prepare(chunks []chunk, beside func(work func())) {
 		ends = append(ends, end)
 	}
 	s.found = runAhead(newFinder(s.content, window, min(slots, max(size, leastWindow)), ends), beside)
-	s.planner = &planner{content: s.content, found: s.found, window: window, distances: Initial, sufficient: sufficient, budget: budgetRatio * (size + leastWindow)}
+	s.planner = &planner{content: s.content, found: s.found, window: window, distances: Initial, budget: budgetRatio * (size + leastWindow)}
 }
 
 // run codes all blocks, and the checksum.

@@ -159,8 +159,7 @@ func (p parts) ToOld(at int64) (int64, int64) {
 }
 func (p parts) ToNew(old int64) (int64, int64) { return p.ToOld(old) }
 
-// A writer that has looked for what is far begins with the old frame as a reader does: short parts are worth no block of it, unless
-// it was read for a longer one.
+// A reader and a writer read the same blocks of the old frame: short parts are worth none, unless it was read for a longer one.
 func TestOldBlocksAreReadWhenAReaderDoes(t *testing.T) {
 	now := content(4, 30_000)
 	frame := compress(t, now, zstd.SpeedBetterCompression)

@@ -4,13 +4,12 @@ package zframe
 // start of a series to each place in it by the prices so far, and takes the way to the end. Given the same matches and the
 // same past it comes to the same sequences. Compare ZSTD_compressBlock_opt_generic.
 type planner struct {
-	content    *Pages
-	found      *ahead
-	window     int
-	prices     prices
-	distances  Distances // before the series
-	sufficient uint32    // a match longer than this is taken at once
-	budget     int       // places that may yet be looked at
+	content   *Pages
+	found     *ahead
+	window    int
+	prices    prices
+	distances Distances // before the series
+	budget    int       // places that may yet be looked at
 
 	ways    [seriesLength + 4]way
 	matches []option
@@ -71,7 +70,7 @@ func (p *planner) options(place, end int, d Distances, noLiterals bool) []option
 		if n := uint32(p.content.common(place, place-int(distance), end-place)); n > longest {
 			longest = n
 			all = append(all, option{uint32(i + 1), n})
-			if n > p.sufficient || place+int(n) == end {
+			if n > sufficient || place+int(n) == end {
 				p.matches = all
 				return all
 			}
@@ -81,7 +80,7 @@ func (p *planner) options(place, end int, d Distances, noLiterals bool) []option
 		if c := found[0]; longest < minMatch {
 			longest = c.length
 			all = append(all, option{c.distance + 3, longest})
-			if longest > p.sufficient || place+int(longest) == end {
+			if longest > sufficient || place+int(longest) == end {
 				p.matches = all
 				return all
 			}
@@ -113,7 +112,7 @@ func (d Distances) named(i int, noLiterals bool) uint32 {
 func (p *planner) series(anchor, place, end int, options []option) (way, int) {
 	literals := uint32(place - anchor)
 	p.ways[0] = way{price: p.prices.ofCount(literals), literals: literals, distances: p.distances}
-	if o := options[len(options)-1]; o.length > p.sufficient {
+	if o := options[len(options)-1]; o.length > sufficient {
 		return way{value: o.value, match: o.length}, int(o.length)
 	}
 	last := p.open(literals, options)
@@ -135,7 +134,7 @@ func (p *planner) series(anchor, place, end int, options []option) (way, int) {
 		if len(options) == 0 {
 			continue
 		}
-		if o := options[len(options)-1]; o.length > p.sufficient || at+int(o.length) >= seriesLength || place+at+int(o.length) >= end {
+		if o := options[len(options)-1]; o.length > sufficient || at+int(o.length) >= seriesLength || place+at+int(o.length) >= end {
 			return way{value: o.value, match: o.length}, at + int(o.length)
 		}
 		last = p.extend(at, last, options)
