@@ -9,7 +9,7 @@ import (
 const (
 	runLimit  = 250
 	byteLimit = 120
-	orderBits = 17
+	orderBits = 18
 )
 
 // runModel tells whether old bytes stay as they are.
@@ -95,7 +95,12 @@ func (m *byteModel) init() {
 	m.mix = entropy.NewMixer(byteInputs, 4096, 8)
 }
 
-func (m *byteModel) saw(b byte) { m.history = m.history<<8 | uint64(b) }
+// saw takes note of bytes that were told otherwise.
+func (m *byteModel) saw(all ...byte) {
+	for _, b := range all {
+		m.history = m.history<<8 | uint64(b)
+	}
+}
 
 // code writes or reads a byte in up to five contexts: what was before it, and what it resembles.
 func (m *byteModel) code(c *entropy.Coder, b byte, like uint32, kind uint32) byte {
@@ -104,17 +109,24 @@ func (m *byteModel) code(c *entropy.Coder, b byte, like uint32, kind uint32) byt
 		hash(h&0xff, kind), hash(h&0xffff, kind+1000), hash(h&0xffffff, kind+2000), hash(h, uint32(m.history>>32)&0xff+kind*256+3000), hash(like, kind+4000),
 	}
 	node := uint32(1)
-	for i := 7; i >= 0; i-- {
-		var x [byteInputs]*entropy.Prob
+	for half := range 2 {
+		// The probabilities of half a byte in one context lie together.
+		var group [byteInputs][]entropy.Prob
 		for k := range base {
-			x[k] = &m.orders[k][(base[k]+node*0x9E3779B1)>>(32-orderBits)]
-			m.mix.Add(x[k])
+			at := (base[k] + node*0x9E3779B1) >> (32 - orderBits) &^ 15
+			group[k] = m.orders[k][at : at+16 : at+16]
 		}
-		bit := m.mix.Code(c, int(kind&15)<<8|int(node), int(b>>i&1))
-		for _, p := range x {
-			p.Learn(bit, byteLimit)
+		in := uint32(1)
+		for i := 7 - 4*half; i >= 4-4*half; i-- {
+			for k := range group {
+				m.mix.Add(&group[k][in])
+			}
+			bit := m.mix.Code(c, int(kind&15)<<8|int(node), int(b>>i&1))
+			for k := range group {
+				group[k][in].Learn(bit, byteLimit)
+			}
+			node, in = node<<1|uint32(bit), in<<1|uint32(bit)
 		}
-		node = node<<1 | uint32(bit)
 	}
 	m.saw(byte(node))
 	return byte(node)

@@ -1,19 +1,22 @@
 package delta
 
 import (
+	"bytes"
 	"encoding/binary"
 
 	"conifer.dev/conifer/internal/wire/entropy"
 )
 
-// residue codes bytes that resemble old ones. It goes from token to token: a word of four bytes for which there are several
-// candidates, or a run of bytes that are as the old ones. Where the tokens lie follows from the old bytes alone.
+// residue codes bytes that resemble old ones. It goes from block to block, most of which stay as they are, and in one that does not from
+// token to token: a word of four bytes for which there are several candidates, or a run of bytes that are as the old ones. Where the tokens
+// lie follows from the old bytes, and from which blocks stay.
 type residue struct {
-	c     *entropy.Coder
-	ready bool
-	words wordModel
-	runs  runModel
-	bytes byteModel
+	c      *entropy.Coder
+	ready  bool
+	words  wordModel
+	blocks blockModel
+	runs   runModel
+	bytes  byteModel
 }
 
 // prepare takes the memory of the models, which many deltas do not need.
@@ -23,6 +26,7 @@ func (r *residue) prepare() {
 	}
 	r.ready = true
 	r.words.init()
+	r.blocks.init()
 	r.runs.init()
 	r.bytes.init()
 }
@@ -31,8 +35,15 @@ func (r *residue) prepare() {
 func (r *residue) copied(s *scene, old, now []byte, oldAt, nowAt int64) {
 	r.prepare()
 	r.words.begin()
-	for i := 0; i < len(now); {
+	for i, end := 0, 0; i < len(now); {
 		n := len(now) - i
+		if i >= end {
+			end = i + blockSizeBytes
+			if n >= blockSizeBytes && r.block(s, old[i:end], now[i:end], oldAt+int64(i)) {
+				i = end
+				continue
+			}
+		}
 		if field := s.field(old, i, oldAt); field == i && n >= 4 {
 			r.word(s, old, now, i, oldAt, nowAt)
 			i += 4
@@ -42,6 +53,17 @@ func (r *residue) copied(s *scene, old, now []byte, oldAt, nowAt int64) {
 			i += n
 		}
 	}
+}
+
+// block codes whether a block stays as it is, and if it does, its bytes.
+func (r *residue) block(s *scene, old, now []byte, oldAt int64) bool {
+	if r.blocks.same(r.c, old, truth(s.codeAt(oldAt) != nil), truth(bytes.Equal(old, now))) == 0 {
+		return false
+	}
+	copy(now, old)
+	r.words.passed(old)
+	r.bytes.saw(old[len(old)-8:]...)
+	return true
 }
 
 // fresh codes bytes that nothing old is like.
@@ -57,6 +79,11 @@ func (r *residue) word(s *scene, old, now []byte, i int, oldAt, nowAt int64) {
 	m := &r.words
 	v := binary.LittleEndian.Uint32(old[i:])
 	actual := binary.LittleEndian.Uint32(now[i:])
+	if !s.inCode && m.sure() && m.stays(r.c, v, actual == v) {
+		copy(now[i:i+4], old[i:])
+		r.bytes.saw(now[i : i+4]...)
+		return
+	}
 	m.guess(s, v, oldAt+int64(i), nowAt+int64(i))
 	got, ok := m.choose(r.c, actual)
 	if !ok {
@@ -72,9 +99,7 @@ func (r *residue) word(s *scene, old, now []byte, i int, oldAt, nowAt int64) {
 	}
 	binary.LittleEndian.PutUint32(now[i:], got)
 	m.learn(s, v, got, oldAt+int64(i), nowAt+int64(i))
-	for k := range 4 {
-		r.bytes.saw(now[i+k])
-	}
+	r.bytes.saw(now[i : i+4]...)
 }
 
 // run codes n bytes at i that are likely as the old ones.
@@ -88,9 +113,7 @@ func (r *residue) run(old, now []byte, i, n int) {
 	}
 	if m.all(r.c, old, i, n, same) == 1 {
 		copy(now[i:i+n], old[i:i+n])
-		for k := range n {
-			r.bytes.saw(now[i+k])
-		}
+		r.bytes.saw(now[i : i+n]...)
 		return
 	}
 	for k := i; k < i+n; k++ {

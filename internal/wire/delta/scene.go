@@ -136,22 +136,31 @@ func (s *scene) moveWord(v uint32, oldAt int64) (uint32, bool) {
 	return s.move(s.target(v, oldAt))
 }
 
+// codeAt is the span of code that a place of the old image is in, or nil.
+func (s *scene) codeAt(oldAt int64) *Span {
+	at := oldAt - s.oldAt
+	for i := range s.code {
+		if span := &s.code[i]; at >= span.Offset && at < span.Offset+span.SizeBytes {
+			return span
+		}
+	}
+	return nil
+}
+
 // field is where the next word begins, from i on; len(old) when there is none in sight.
 func (s *scene) field(old []byte, i int, oldAt int64) int {
 	at := oldAt + int64(i) - s.oldAt
-	for _, span := range s.code {
-		if at >= span.Offset && at < span.Offset+span.SizeBytes {
-			s.inCode = true
-			end := min(len(old), i+int(span.Offset+span.SizeBytes-at))
-			if span.Machine == Arm64 {
-				return s.instruction(old[:end], i, int(-(at-span.Offset)&3), oldAt)
-			}
-			s.place = Place{}
-			return s.operand(old[:end], i)
-		}
+	span := s.codeAt(oldAt + int64(i))
+	if s.inCode = span != nil; !s.inCode {
+		s.wide, s.place = false, Place{}
+		return i + int(-at&3)
 	}
-	s.inCode, s.wide, s.place = false, false, Place{}
-	return i + int(-at&3)
+	end := min(len(old), i+int(span.Offset+span.SizeBytes-at))
+	if span.Machine == Arm64 {
+		return s.instruction(old[:end], i, int(-(at-span.Offset)&3), oldAt)
+	}
+	s.place = Place{}
+	return s.operand(old[:end], i)
 }
 
 // operand looks for the next operand from i on.

@@ -1,6 +1,7 @@
 package delta
 
 import (
+	"encoding/binary"
 	"math/bits"
 
 	"conifer.dev/conifer/internal/wire/entropy"
@@ -32,6 +33,7 @@ const (
 	flagInputs  = 6
 	historyBits = 5
 	beforeBits  = 8
+	sureTrust   = 700 // in the domain of entropy.Stretch: 15 in 16
 )
 
 type seen struct{ key, value uint32 }
@@ -65,6 +67,7 @@ type wordModel struct {
 	flags [flagInputs][]entropy.Prob
 	ctx   [flagInputs]int
 	mix   *entropy.Mixer
+	stay  *entropy.Mixer
 	next  []entropy.Prob
 }
 
@@ -74,6 +77,7 @@ func (m *wordModel) init() {
 		m.flags[i] = make([]entropy.Prob, 1<<16)
 	}
 	m.mix = entropy.NewMixer(flagInputs+2, kinds*4, 5)
+	m.stay = entropy.NewMixer(2, 1<<historyBits, 5)
 	m.next = make([]entropy.Prob, kinds*4096)
 }
 
@@ -100,6 +104,42 @@ func (m *wordModel) worth(k int) bool {
 func (m *wordModel) history(k int) uint8 {
 	return uint8(m.masks[(m.at-1)&7]>>k&1 | m.masks[(m.at-2)&7]>>k&1<<1 | m.masks[(m.at-3)&7]>>k&1<<2 |
 		m.masks[(m.at-4)&7]>>k&1<<3 | m.masks[(m.at-6)&7]>>k&1<<4)
+}
+
+// passed takes note of words of a block that stays as it is.
+func (m *wordModel) passed(block []byte) {
+	m.deltas = [8]uint32{}
+	m.prev = binary.LittleEndian.Uint32(block[len(block)-4:])
+}
+
+// sure reports whether a word of data is so likely to stay as it is that this is asked before other candidates are looked for.
+func (m *wordModel) sure() bool {
+	m.before = int(hash(m.prev, 0) >> (32 - beforeBits))
+	m.own[asOld] = m.history(asOld)
+	return m.hits&3 == 3 && m.trust(asOld) > sureTrust
+}
+
+// stays writes or reads whether the old word v stays, and takes note of it.
+func (m *wordModel) stays(c *entropy.Coder, v uint32, same bool) bool {
+	own, after := &m.score[asOld][m.own[asOld]], &m.after[asOld][m.before]
+	m.stay.Add(own)
+	m.stay.Add(after)
+	hit := m.stay.Code(c, int(m.own[asOld]), truth(same))
+	own.Learn(hit, wordLimit)
+	after.Learn(hit, wordLimit)
+	m.hits = m.hits<<1 | uint32(hit)
+	if hit == 0 {
+		return false
+	}
+	m.masks[m.at&7], m.deltas[m.at&7] = 1<<asOld, 0
+	m.at++
+	m.prev = v
+	return true
+}
+
+// trust is how likely a kind is right by what it was before, in the domain of entropy.Stretch.
+func (m *wordModel) trust(k int) int32 {
+	return (entropy.Stretch(m.score[k][m.own[k]].P()) + entropy.Stretch(m.after[k][m.before].P())) / 2
 }
 
 // guess lists the candidates, best first.
@@ -180,7 +220,7 @@ func (m *wordModel) rank() {
 	for rest := m.valid; rest != 0; rest &= rest - 1 {
 		k := bits.TrailingZeros32(rest)
 		m.own[k] = m.history(k)
-		p := (entropy.Stretch(m.score[k][m.own[k]].P()) + entropy.Stretch(m.after[k][m.before].P())) / 2
+		p := m.trust(k)
 		found := false
 		for j := range m.n {
 			if m.value[m.order[j]] == m.value[k] {
