@@ -4,6 +4,7 @@ package zframe
 // long. What it gives does not depend on how far ahead it is, or on whether it is.
 type ahead struct {
 	finder *finder
+	threes *threes // which whoever asks fills in: the finder has more to do
 	beside func(work func())
 	kept   [batchesKept]*batch // by number, modulo how many
 	next   int                 // the number of the first batch that nobody asked for
@@ -19,7 +20,7 @@ const (
 
 // runAhead starts it. It must be stopped.
 func runAhead(f *finder, beside func(work func())) *ahead {
-	a := &ahead{finder: f, beside: beside}
+	a := &ahead{finder: f, threes: newThrees(f.content, f.window), beside: beside}
 	for i := range a.kept {
 		a.kept[i] = new(batch)
 	}
@@ -68,6 +69,7 @@ func (a *ahead) stop() error {
 func (a *ahead) restart(old *oldGuide) {
 	a.stop()
 	a.finder.forget()
+	clear(a.threes.latest)
 	a.finder.old = old
 	a.start()
 }
@@ -81,6 +83,7 @@ func (a *ahead) advance() {
 	} else {
 		a.finder.fill(*slot, a.next*batchPlaces)
 	}
+	a.threes.fill(*slot, a.next*batchPlaces)
 	a.next++
 }
 

@@ -98,6 +98,7 @@ type session struct {
 	foresight             // of the sequences of the chunk
 	sequences  []Sequence // of the block
 	literals   []byte     // of the block
+	listed     []uint32   // of the last place that was asked for
 }
 
 const (

@@ -76,16 +76,15 @@ func (p *planner) options(place, end int, d Distances, noLiterals bool) []option
 			}
 		}
 	}
-	if a.three {
-		if c := found[0]; longest < minMatch {
-			longest = c.length
-			all = append(all, option{c.distance + 3, longest})
-			if longest > sufficient || place+int(longest) == end {
+	if a.three > 0 && longest < minMatch {
+		if n := uint32(p.content.common(place, place-int(a.three), end-place)); n >= minMatch {
+			longest = n
+			all = append(all, option{a.three + 3, n})
+			if n > sufficient || place+int(n) == end {
 				p.matches = all
 				return all
 			}
 		}
-		found = found[1:]
 	}
 	for _, c := range found {
 		if c.length > longest {

@@ -14,7 +14,13 @@ type recent struct {
 	content *Pages
 	slots   []uint32 // the place, the class of its depth, and some bits of its hash
 	bits    int      // of a place
+
+	last, now []shared // what was found at the last place, and is at this one
+	at        int      // this one
 }
+
+// shared is how many bytes a place has in common with one so far before it.
+type shared struct{ distance, same int }
 
 const (
 	bucketSlots = 4
@@ -79,6 +85,11 @@ func (r *recent) bucket(place, depth int) ([]uint32, uint32) {
 // add makes a place the latest, and appends the places that are no longer it, with the bytes in common, up to the limit, rising. The way
 // down ends where nothing is remembered, though something deeper may be.
 func (r *recent) add(found []candidate, place, limit int) []candidate {
+	r.last, r.now = r.now, r.last[:0]
+	if place != r.at+1 {
+		r.last = r.last[:0]
+	}
+	r.at = place
 	for depth := leastDepth; depth > 0 && place+depth <= r.content.size; {
 		bucket, label := r.bucket(place, depth)
 		slot, other, same := r.search(bucket, label, place, depth)
@@ -90,6 +101,7 @@ func (r *recent) add(found []candidate, place, limit int) []candidate {
 		if slot < 0 {
 			break
 		}
+		r.now = append(r.now, shared{place - other, same})
 		if below := r.below(same); below != 0 && other+below <= r.content.size {
 			bucket, label := r.bucket(other, below)
 			r.replace(bucket, uint32(other)|label, place)
@@ -129,11 +141,22 @@ func (r *recent) search(bucket []uint32, label uint32, place, depth int) (slot, 
 			continue
 		}
 		other = int(v & mask)
-		if same = r.content.common(place, other, min(r.content.size-max(place, other), mostDepth)); same >= depth {
+		if same = r.common(place, other); same >= depth {
 			return i, other, same
 		}
 	}
 	return -1, 0, 0
+}
+
+// common is how many bytes a place has in common with an earlier one, at most mostDepth. A place that goes on side by side with one that
+// the last place was compared with has one less.
+func (r *recent) common(place, other int) int {
+	for _, s := range r.last {
+		if s.distance == place-other && s.same < mostDepth {
+			return s.same - 1
+		}
+	}
+	return r.content.common(place, other, min(r.content.size-place, mostDepth))
 }
 
 // replace takes the place of the one that is least of use, or is dropped itself.

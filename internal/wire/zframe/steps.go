@@ -232,11 +232,11 @@ func (s *session) source(q *Sequence, place int) (int, error) {
 		}
 		return int(distance), nil
 	}
-	_, list := s.found.at(place)
-	for i, c := range list {
-		if s.flag(&m.listed[min(i, 31)*2+min(len(list)-1-i, 1)], c.distance+3 == q.Value) {
-			q.Value = c.distance + 3
-			return int(c.distance), nil
+	all := s.distances(place)
+	for i, d := range all {
+		if s.flag(&m.listed[min(i, 31)*2+min(len(all)-1-i, 1)], d+3 == q.Value) {
+			q.Value = d + 3
+			return int(d), nil
 		}
 	}
 	distance, err := s.number(m.distance, int(q.Value)-3, place)
@@ -248,4 +248,17 @@ func (s *session) source(q *Sequence, place int) (int, error) {
 	}
 	q.Value = uint32(distance) + 3
 	return distance, nil
+}
+
+// distances are those of all that was found at a place.
+func (s *session) distances(place int) []uint32 {
+	a, found := s.found.at(place)
+	s.listed = s.listed[:0]
+	if d := int(a.three); d > 0 && s.content.common(place, place-d, s.end-place) >= minMatch {
+		s.listed = append(s.listed, a.three)
+	}
+	for _, c := range found {
+		s.listed = append(s.listed, c.distance)
+	}
+	return s.listed
 }
