@@ -53,41 +53,42 @@ func (s *settings) measureAll(ctx context.Context) error {
 		}
 		return r.write(s.out)
 	}
-	if r, err = s.measure(ctx, f); err != nil {
-		return err
-	}
-	text, err := json.MarshalIndent(r, "", " ")
-	if err != nil {
-		return err
-	}
-	if err := os.WriteFile(file, text, 0o644); err != nil {
-		return err
-	}
-	return r.write(s.out)
+	return s.measure(ctx, f, func(r results) error {
+		text, err := json.MarshalIndent(r, "", " ")
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(file, text, 0o644); err != nil {
+			return err
+		}
+		return r.write(s.out)
+	})
 }
 
-func (s *settings) measure(ctx context.Context, f *fleet.Factory) (r results, err error) {
+// measure calls report with what is measured so far after each drive, because a drive takes a quarter of an hour.
+func (s *settings) measure(ctx context.Context, f *fleet.Factory, report func(results) error) error {
+	var r results
 	folders, err := releases(ctx, f, s.deltas > 0)
 	if err != nil {
-		return r, err
+		return err
 	}
 	if r.Image, err = inspect(ctx, f, folders[len(folders)-1]); err != nil {
-		return r, err
+		return err
 	}
 	r.Conditions, r.Rate = page.Conditions(), s.rate
 	folder, remove, err := s.temporary()
 	if err != nil {
-		return r, err
+		return err
 	}
 	defer remove()
 	w, err := openWorld(ctx, f, folder, folders)
 	if err != nil {
-		return r, err
+		return err
 	}
 	defer w.Close()
 	r.Accel, r.OldRootBytes = w.Lab.Accel, w.rootBytes[fleet.AsReleased.Version]
 	if r.Guest, err = w.machine.Run(ctx, guestScript); err != nil {
-		return r, err
+		return err
 	}
 	for i, d := range drives {
 		if s.drives != "" && !strings.Contains(","+s.drives+",", ","+d.Name+",") {
@@ -95,11 +96,14 @@ func (s *settings) measure(ctx context.Context, f *fleet.Factory) (r results, er
 		}
 		one, err := s.on(ctx, w, d, i == 0)
 		if err != nil {
-			return r, err
+			return err
 		}
 		r.Drives = append(r.Drives, one)
+		if err := report(r); err != nil {
+			return err
+		}
 	}
-	return r, nil
+	return nil
 }
 
 const guestScript = `echo "Linux $(uname -r)"; cd /sys/block/vda/queue
