@@ -203,11 +203,17 @@ func (p *peers) set(change func()) {
 }
 
 // heard lists what the service was told. A report is made at least once: one whose answer an ending agent no longer heard
-// is made again by the next, and counts once here.
+// is made again by the next, and may arrive after what the next has to say. It counts once here.
 func (p *peers) heard() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return slices.Compact(slices.Clone(p.events))
+	var once []string
+	for _, e := range p.events {
+		if !slices.Contains(once, e) {
+			once = append(once, e)
+		}
+	}
+	return once
 }
 
 func (p *peers) lockHolder() string {
