@@ -34,7 +34,7 @@ type peers struct {
 
 	mu     sync.Mutex
 	offer  string // version, "" for none
-	events []string
+	events []event
 	asked  []omaha.AppRequest
 	holder string
 	denied bool
@@ -90,7 +90,7 @@ func (p *peers) omaha(w http.ResponseWriter, r *http.Request) {
 		if e.Payload != "" {
 			text += " " + e.Payload
 		}
-		p.events = append(p.events, text)
+		p.events = append(p.events, event{app.BootID, text})
 		answer.Events = append(answer.Events, omaha.Ack{Status: "ok"})
 	}
 	if app.UpdateCheck != nil {
@@ -202,18 +202,25 @@ func (p *peers) set(change func()) {
 	change()
 }
 
+// event is a report as it was heard, and of which boot.
+type event struct{ boot, text string }
+
 // heard lists what the service was told. A report is made at least once: one whose answer an ending agent no longer heard
-// is made again by the next, and may arrive after what the next has to say. It counts once here.
+// is made again by the next. It counts once here, also where the machine has booted meanwhile and the first copy arrives late.
 func (p *peers) heard() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	var once []string
+	var all []event
 	for _, e := range p.events {
-		if !slices.Contains(once, e) {
-			once = append(once, e)
+		if !slices.ContainsFunc(all, func(o event) bool { return o.text == e.text && o.boot != e.boot }) {
+			all = append(all, e)
 		}
 	}
-	return once
+	var texts []string
+	for _, e := range all {
+		texts = append(texts, e.text)
+	}
+	return slices.Compact(texts)
 }
 
 func (p *peers) lockHolder() string {

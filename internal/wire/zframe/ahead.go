@@ -1,7 +1,7 @@
 package zframe
 
-// ahead gives the answers of a finder. Where it can run beside, it is some batches ahead of who asks: to find and to plan take about as
-// long. What it gives does not depend on how far ahead it is, or on whether it is.
+// ahead gives the answers of a finder. Where it can run beside, it is some batches ahead of who asks, who has less to do. What it gives
+// does not depend on how far ahead it is, or on whether it is.
 type ahead struct {
 	finder *finder
 	threes *threes // which whoever asks fills in: the finder has more to do
