@@ -79,7 +79,7 @@ func (r *recent) bucket(place, depth int) ([]uint32, uint32) {
 	}
 	which, _ := bits.Mul64(h, uint64(len(r.slots)/bucketSlots))
 	at := int(which) * bucketSlots
-	return r.slots[at : at+bucketSlots : at+bucketSlots], (uint32(h>>8)<<classBits | depthClass(depth)) << r.bits
+	return r.slots[at : at+bucketSlots : at+bucketSlots], (uint32(h>>40)<<classBits | depthClass(depth)) << r.bits
 }
 
 // add makes a place the latest, and appends the places that are no longer it, with the bytes in common, up to the limit, rising. The way
