@@ -21,7 +21,7 @@ func (m *mirrors) Open(ctx context.Context, offset int64) (io.ReadCloser, error)
 	for i := range m.sources {
 		body, nextErr := m.sources[m.at].Open(ctx, offset)
 		if nextErr == nil {
-			return &mirrored{body, m}, nil
+			return &mirrored{body, ctx, m}, nil
 		}
 		if i == 0 || passing(nextErr) && !passing(err) {
 			err = nextErr
@@ -43,12 +43,13 @@ func passing(err error) bool { return fault.Is(err, fault.Unavailable) }
 // mirrored is a body whose end before its time is held against its mirror.
 type mirrored struct {
 	io.ReadCloser
-	m *mirrors
+	ctx context.Context
+	m   *mirrors
 }
 
 func (b *mirrored) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
-	if err != nil && err != io.EOF {
+	if err != nil && err != io.EOF && b.ctx.Err() == nil {
 		b.m.next()
 	}
 	return n, err

@@ -7,11 +7,13 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"slices"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -95,6 +97,44 @@ func TestACutLineCostsADeltaNothing(t *testing.T) {
 	}
 	if src.fetched != int64(len(s.delta.Bytes)) || len(src.offsets) < 10 {
 		t.Errorf("%d bytes fetched of %d, from %v", src.fetched, len(s.delta.Bytes), src.offsets)
+	}
+	s.checkEnabled()
+}
+
+// drained says when all of a payload was fetched.
+type drained struct {
+	*line
+	all chan struct{}
+}
+
+func (d *drained) Open(ctx context.Context, offset int64) (io.ReadCloser, error) {
+	body, err := d.line.Open(ctx, offset)
+	return struct {
+		io.Reader
+		io.Closer
+	}{io.MultiReader(body, readerFunc(func([]byte) (int, error) {
+		close(d.all)
+		return 0, io.EOF
+	})), body}, err
+}
+
+type readerFunc func(p []byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
+
+// While an operation is applied the data of the next ones is fetched: a thin line and a slow machine are not waited for one after the other.
+func TestTheLineIsInUseWhileADeltaIsApplied(t *testing.T) {
+	s := newDeltaSite(t)
+	src := &drained{&line{payload: s.delta.Bytes}, make(chan struct{})}
+	s.in.Progress = func(int64, int64) {
+		select {
+		case <-src.all:
+		case <-time.After(time.Minute):
+			t.Error("nothing more is fetched before the first operation is written")
+		}
+	}
+	if err := s.run(src); err != nil {
+		t.Fatal(err)
 	}
 	s.checkEnabled()
 }

@@ -93,6 +93,7 @@ func (w *slotWriter) run() error {
 	if err != nil {
 		return err
 	}
+	w.stream.eager = true
 	for done < len(w.plan.root.Ops) {
 		n, err := w.write(w.nextBatch(done))
 		if n > 0 {

@@ -24,8 +24,10 @@ type stream struct {
 
 	offset  int64
 	body    io.ReadCloser
-	fresh   bool // nothing was read since the source was opened
+	cancel  context.CancelFunc // of the body
+	fresh   bool               // nothing was read since the source was opened
 	attempt int
+	eager   bool // what comes next will be wanted, and is read ahead
 }
 
 // seek makes the next read start at offset. Going on where the last read ended costs no new request.
@@ -39,6 +41,7 @@ func (s *stream) seek(offset int64) {
 func (s *stream) close() {
 	if s.body != nil {
 		s.body.Close()
+		s.cancel()
 		s.body = nil
 	}
 }
@@ -59,12 +62,8 @@ func (s *stream) read(buf []byte) error {
 
 // readSome reads once, opening the source if need be. After an error the source is closed.
 func (s *stream) readSome(buf []byte) (int, error) {
-	if s.body == nil {
-		body, err := s.src.Open(s.ctx, s.offset)
-		if err != nil {
-			return 0, err
-		}
-		s.body, s.fresh = body, true
+	if err := s.open(); err != nil {
+		return 0, err
 	}
 	n, err := s.body.Read(buf)
 	if n > 0 {
@@ -75,6 +74,23 @@ func (s *stream) readSome(buf []byte) (int, error) {
 		s.close()
 	}
 	return n, err
+}
+
+// open opens the source if need be.
+func (s *stream) open() error {
+	if s.body == nil {
+		ctx, cancel := context.WithCancel(s.ctx)
+		body, err := s.src.Open(ctx, s.offset)
+		if err != nil {
+			cancel()
+			return err
+		}
+		s.body, s.cancel, s.fresh = body, cancel, true
+	}
+	if _, is := s.body.(*ahead); s.eager && !is {
+		s.body = readAhead(s.body, s.cancel)
+	}
+	return nil
 }
 
 // recover decides whether a failed read is worth another attempt, and waits for it.
