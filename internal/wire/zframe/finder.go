@@ -36,7 +36,7 @@ type answer struct {
 
 const (
 	batchPlaces    = 2 << 10
-	mostCandidates = 4 * batchPlaces // of a batch; places beyond them have none
+	mostCandidates = 3 * batchPlaces // of a batch; places beyond them have none
 	longRepeat     = 384             // after so many bytes repeated some places are not remembered
 	longSkip       = 192
 )
