@@ -53,10 +53,14 @@ func (e LockUnreachable) apply(t *turn) {
 	t.failed(&t.s.Live.Lock)
 }
 
-// apply ends the last preparation: with the boot ID saved, the next process can tell that it is after the reboot.
+// apply ends the last preparation: with the boot ID saved, the next process can tell that it is after the reboot. An answer
+// that comes when another release is being installed is for nothing, and says nothing of the work that is under way.
 func (e BaselineTaken) apply(t *turn) {
+	if t.s.Phase != Installed {
+		return
+	}
 	t.s.Live.Job.Busy = false
-	if t.s.Phase != Installed || t.Policy.Lock && t.s.Lock != LockHeld {
+	if t.Policy.Lock && t.s.Lock != LockHeld {
 		return
 	}
 	t.s.Baseline = bounded(e.Units)

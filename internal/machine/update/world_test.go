@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -150,9 +151,13 @@ func (w *world) step(e Event) {
 	if wake, ok := w.state.Wake(); ok && wake <= w.now {
 		w.t.Fatalf("the loop would spin at %s in phase %s", w.now, w.state.Phase)
 	}
-	for version := range w.state.Failed {
-		if w.fair && !w.failed[version] && conducts[version] == good && w.losses[version] < maxLosses {
-			w.t.Fatalf("%s is good and nothing went wrong, but it failed: %s", version, w.state.Failed[version].Why)
+	if lost := w.state.Lost; lost.Times > w.losses[lost.Version] {
+		w.t.Fatalf("the entry of %s was lost %d times, and the machine counts %d", lost.Version, w.losses[lost.Version], lost.Times)
+	}
+	for version, failure := range w.state.Failed {
+		lost := w.losses[version] >= maxLosses && strings.Contains(failure.Why, "boot entry vanished")
+		if w.fair && !w.failed[version] && conducts[version] == good && !lost {
+			w.t.Fatalf("%s is good and nothing went wrong, but it failed: %s", version, failure.Why)
 		}
 		w.failed[version] = true
 	}
@@ -189,6 +194,9 @@ func (w *world) checkReboot() {
 }
 
 func (w *world) checkInstall(e Install) {
+	if slices.ContainsFunc(w.pending, func(e Effect) bool { _, is := e.(Install); return is }) {
+		w.t.Fatal("two installations at once")
+	}
 	if w.failed[e.Target.Version] {
 		w.t.Fatalf("%s failed, and is installed again", e.Target.Version)
 	}
