@@ -28,20 +28,17 @@ func TestMapped(t *testing.T) {
 	}
 }
 
-// A process has less of its program in memory after it, and goes on.
+// A process has less of its program in memory after it, and goes on. Of a program on a tmpfs, which is in memory itself, nothing can be taken.
 func TestSpare(t *testing.T) {
 	var on unix.Statfs_t
 	if err := unix.Statfs("/proc/self/exe", &on); err != nil {
 		t.Fatal(err)
 	}
-	if on.Type == unix.TMPFS_MAGIC {
-		t.Skip("this program is in memory itself, on a tmpfs: the kernel has nowhere to take it to")
-	}
 	before := programBytes(t)
 	if err := Spare(); err != nil {
 		t.Fatal(err)
 	}
-	if after := programBytes(t); after >= before {
+	if after := programBytes(t); after >= before && on.Type != unix.TMPFS_MAGIC {
 		t.Errorf("%d bytes of files are in memory, %d before", after, before)
 	}
 }
