@@ -8,10 +8,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"testing/synctest"
 	"time"
 
 	"conifer.dev/conifer/internal/fault"
+	"conifer.dev/conifer/internal/machine/install"
 	"conifer.dev/conifer/internal/wire/omaha"
 	"conifer.dev/conifer/internal/wire/release"
 )
@@ -259,4 +261,33 @@ func TestAThrottledDownloadCanBeCanceled(t *testing.T) {
 			t.Errorf("%d bytes, %v", n, err)
 		}
 	})
+}
+
+// cut is a source whose bodies end before their time.
+type cut struct{}
+
+func (cut) Open(context.Context, int64) (io.ReadCloser, error) {
+	return io.NopCloser(iotest.ErrReader(io.ErrUnexpectedEOF)), nil
+}
+
+// A download that is left in its midst is held against no mirror; one that is cut is.
+func TestACutIsHeldAgainstItsMirror(t *testing.T) {
+	for name, c := range map[string]struct {
+		left bool
+		want int
+	}{"cut": {false, 1}, "left": {true, 0}} {
+		m := &mirrors{sources: []install.Source{cut{}, cut{}}}
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		body, err := m.Open(ctx, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c.left {
+			cancel()
+		}
+		if _, err := body.Read(make([]byte, 1)); err == nil || m.at != c.want {
+			t.Errorf("%s: the next is mirror %d, want %d (%v)", name, m.at, c.want, err)
+		}
+	}
 }
