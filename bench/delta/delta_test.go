@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"conifer.dev/conifer/internal/factory/image"
 )
 
 // TestMain lets measure start this program as it starts the real one.
@@ -59,6 +61,45 @@ func TestChosenFrom(t *testing.T) {
 	}
 	if err := checkNames("row", "a,-d", []string{"a"}); err == nil || !strings.Contains(err.Error(), `no row "-d"`) {
 		t.Errorf("an unknown name gives %v", err)
+	}
+}
+
+func TestParseOffers(t *testing.T) {
+	got, err := parseOffers(" libx | 1:2.0-1 | http://mirror.example stable/main amd64 Packages\n libx | 1:2.0-1 | http://other.example stable/main amd64 Packages\n" +
+		" libx | 1:1.9-1 | http://mirror.example stable/main amd64 Packages\n    y | 3 | http://mirror.example stable/main amd64 Packages\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(map[string][]string{"libx": {"1:2.0-1", "1:1.9-1"}, "y": {"3"}}, got); d != "" {
+		t.Error(d)
+	}
+	if _, err := parseOffers("E: nothing there\n"); err == nil {
+		t.Error("an error of apt is taken for a version")
+	}
+}
+
+func TestOneKernelIsNotWhicheverIsNewest(t *testing.T) {
+	for name, want := range map[string]bool{
+		"linux-image-6.12.107+deb13-cloud-amd64": true, "linux-image-cloud-amd64": false, "linux-image-6.12.107+deb13-amd64": false,
+		"linux-image-6.12.107+deb13-cloud-arm64": false, "linux-image-6.12.107+deb13-cloud-amd64-unsigned": false,
+	} {
+		if got := isKernel(name, "amd64"); got != want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}
+
+// The old side of a pair is pinned to what the suites still have of the time before, and apt takes it so.
+func TestBeforeHasAConfigurationOfItsOwn(t *testing.T) {
+	a, err := newApt(t.TempDir(), t.TempDir(), "amd64", pairs[0].from, image.Mirrors{Main: "http://mirror.invalid"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !a.before {
+		t.Error("the old side of the security pair is as new as the new one")
+	}
+	if text, err := os.ReadFile(a.preferences()); err != nil || len(text) > 0 {
+		t.Errorf("apt begins with preferences %q, %v", text, err)
 	}
 }
 

@@ -14,16 +14,26 @@ import (
 // wanted are the packages of a machine, which bring what they depend on. apt takes the pattern for whatever Debian calls essential.
 func wanted(arch string) []string {
 	return []string{
-		"?essential", "linux-image-cloud-" + arch, "systemd", "podman", "containerd", "runc", "etcd-server",
+		"?essential", newestKernel(arch), "systemd", "podman", "containerd", "runc", "etcd-server",
 		"openssh-server", "openssh-client", "curl", "nftables",
 	}
 }
 
-// suites are what a tree is resolved from, in the main archive and in that of security updates.
-type suites struct{ main, security []string }
+// newestKernel is the package that depends on the newest kernel of a suite.
+func newestKernel(arch string) string { return "linux-image-cloud-" + arch }
+
+// suites are what a tree is resolved from, in the main archive and in that of security updates: as they are, or with fewer fixes.
+type suites struct {
+	main, security []string
+	before         bool // some fixes before the newest, see goBack
+}
 
 func (s suites) String() string {
-	return strings.Join(append(s.main[:len(s.main):len(s.main)], s.security...), " + ")
+	text := strings.Join(append(s.main[:len(s.main):len(s.main)], s.security...), " + ")
+	if s.before {
+		text += " some fixes before"
+	}
+	return text
 }
 
 // sources is the apt configuration of the suites at the mirrors.
@@ -45,6 +55,8 @@ type apt struct {
 	folder   string // of its state
 	archives string // of downloaded packages, which all of them share
 	arch     string // of the machine, by Debian's name
+	before   bool   // see goBack
+	wanted   []string
 }
 
 // aptConf takes every path away from the host's. Dates are not checked, because a mirror that stands still is as good a source
@@ -56,7 +68,7 @@ Dir::Etc::main "/dev/null";
 Dir::Etc::parts "%[1]s/none";
 Dir::Etc::sourcelist "/dev/null";
 Dir::Etc::sourceparts "%[1]s/sources";
-Dir::Etc::preferences "/dev/null";
+Dir::Etc::preferences "%[1]s/preferences";
 Dir::Etc::preferencesparts "%[1]s/none";
 Dir::Etc::trusted "/dev/null";
 Dir::Etc::trustedparts "%[1]s/none";
@@ -74,7 +86,7 @@ Acquire::ForceHash "SHA256";
 
 // newApt makes the configuration for the suites in folder.
 func newApt(folder, archives, arch string, s suites, m image.Mirrors) (*apt, error) {
-	a := &apt{folder, archives, arch}
+	a := &apt{folder: folder, archives: archives, arch: arch, before: s.before, wanted: wanted(arch)}
 	for _, sub := range []string{"state/lists/partial", "cache/archives/partial", "sources", "none"} {
 		if err := os.MkdirAll(filepath.Join(folder, sub), 0o755); err != nil {
 			return nil, err
@@ -84,7 +96,7 @@ func newApt(folder, archives, arch string, s suites, m image.Mirrors) (*apt, err
 		return nil, err
 	}
 	for name, text := range map[string]string{
-		"apt.conf": fmt.Sprintf(aptConf, folder, arch), "status": "", "sources/debian.sources": s.sources(m),
+		"apt.conf": fmt.Sprintf(aptConf, folder, arch), "status": "", "preferences": "", "sources/debian.sources": s.sources(m),
 	} {
 		if err := os.WriteFile(filepath.Join(folder, name), []byte(text), 0o644); err != nil {
 			return nil, err
@@ -94,7 +106,12 @@ func newApt(folder, archives, arch string, s suites, m image.Mirrors) (*apt, err
 }
 
 func (a *apt) get(ctx context.Context, args ...string) (string, error) {
-	c := command(ctx, "apt-get", append([]string{"-qq"}, args...)...)
+	return a.run(ctx, "apt-get", append([]string{"-qq"}, args...)...)
+}
+
+// run starts a program of apt's with the configuration.
+func (a *apt) run(ctx context.Context, program string, args ...string) (string, error) {
+	c := command(ctx, program, args...)
 	c.Env = append(os.Environ(), "APT_CONFIG="+filepath.Join(a.folder, "apt.conf"), "LC_ALL=C")
 	return output(c)
 }
@@ -108,7 +125,19 @@ func (a *apt) resolve(ctx context.Context) ([]archive, error) {
 	if _, err := a.get(ctx, "update"); err != nil {
 		return nil, err
 	}
-	text, err := a.get(ctx, append([]string{"install", "--print-uris"}, wanted(a.arch)...)...)
+	list, err := a.list(ctx)
+	if err != nil || !a.before {
+		return list, err
+	}
+	if err := a.goBack(ctx, list); err != nil {
+		return nil, err
+	}
+	return a.list(ctx)
+}
+
+// list is what apt would install.
+func (a *apt) list(ctx context.Context) ([]archive, error) {
+	text, err := a.get(ctx, append([]string{"install", "--print-uris"}, a.wanted...)...)
 	if err != nil {
 		return nil, err
 	}
@@ -130,7 +159,7 @@ func parseURIs(text string) (all []archive, err error) {
 
 // download fetches the packages, and returns their files in the order of the list.
 func (a *apt) download(ctx context.Context, list []archive) (files []string, err error) {
-	args := append([]string{"-o", "Dir::Cache::archives=" + a.archives + "/", "--download-only", "--yes", "install"}, wanted(a.arch)...)
+	args := append([]string{"-o", "Dir::Cache::archives=" + a.archives + "/", "--download-only", "--yes", "install"}, a.wanted...)
 	if _, err := a.get(ctx, args...); err != nil {
 		return nil, err
 	}

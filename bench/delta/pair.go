@@ -15,7 +15,7 @@ import (
 	"conifer.dev/conifer/internal/factory/image"
 )
 
-// pair is an update: two trees and images of the same machine, from what Debian's mirror holds at two places today.
+// pair is an update: two trees and images of the same machine, from what Debian's mirror holds today.
 type pair struct {
 	name, title string
 	from, to    suites
@@ -27,8 +27,8 @@ type pair struct {
 
 var pairs = []pair{
 	{
-		name: "security", title: "a stable release and its fixes",
-		from: suites{main: []string{"trixie"}},
+		name: "security", title: "fixes of a stable release",
+		from: suites{main: []string{"trixie", "trixie-updates"}, security: []string{"trixie-security"}, before: true},
 		to:   suites{main: []string{"trixie", "trixie-updates"}, security: []string{"trixie-security"}},
 	},
 	{name: "testing", title: "some days of a distribution that moves", from: suites{main: []string{"forky"}}, to: suites{main: []string{"sid"}}},

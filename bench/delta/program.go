@@ -24,7 +24,7 @@ func deps() (names []string) {
 func checkPrograms(s *settings, chosen []row) error {
 	var missing, without []string
 	if !s.keep {
-		missing = absent("apt-get", "dpkg-deb", "mkfs.erofs", "xz", "zstd")
+		missing = absent("apt-get", "apt-cache", "dpkg", "dpkg-deb", "mkfs.erofs", "xz", "zstd")
 	}
 	for _, w := range chosen {
 		m := absent(w.programs...)
