@@ -25,7 +25,7 @@ func checkPlans(t interface{ Fatalf(string, ...any) }, ops []Op, old, now []byte
 			t.Fatalf("write: %v", err)
 		}
 		sizeBytes += len(data)
-		if err := delta.Apply(&got, bytes.NewReader(old), int64(len(old)), data, op.Plan.SizeBytes, nil); err != nil {
+		if err := delta.Apply(&got, bytes.NewReader(old), int64(len(old)), data, op.Plan.SizeBytes); err != nil {
 			t.Fatalf("apply: %v", err)
 		}
 	}

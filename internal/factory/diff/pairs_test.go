@@ -284,7 +284,7 @@ func (p *applied) apply(op Op) error {
 	p.made.Grow(int(op.Plan.SizeBytes))
 	in := &counting{ReaderAt: bytes.NewReader(p.old)}
 	before := allocated()
-	err = delta.Apply(&p.made, in, int64(len(p.old)), data, op.Plan.SizeBytes, nil)
+	err = delta.Apply(&p.made, in, int64(len(p.old)), data, op.Plan.SizeBytes)
 	if took := allocated() - before; took > memory {
 		return fmt.Errorf("applying takes %d bytes of memory, want at most %d", took, memory)
 	}

@@ -69,7 +69,6 @@ func Apply(ctx context.Context, path string, olds Olds, open func(payload.Target
 	if err != nil {
 		return nil, nil, err
 	}
-	decoder.Beside = beside
 	a := &application{ctx: ctx, data: f, olds: olds, decoder: decoder, count: count}
 	sums := map[string]string{}
 	for _, t := range m.Targets {
@@ -86,9 +85,6 @@ func Apply(ctx context.Context, path string, olds Olds, open func(payload.Target
 	}
 	return m, sums, nil
 }
-
-// beside gives work a goroutine, which packages of wire do not start themselves.
-func beside(work func()) { go work() }
 
 // Verify decodes the whole payload at path, and writes it nowhere. Without olds the data of a delta are compared with their
 // digests, and the targets that it would make have no digest among those returned.

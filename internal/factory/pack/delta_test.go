@@ -358,7 +358,7 @@ func TestALargeDeltaIsCut(t *testing.T) {
 		if len(p.data) > limit || p.offset != int64(got.Len()) || p.sha256 != digest(now[p.offset:p.offset+p.plan.SizeBytes]) {
 			t.Errorf("a part at %d has %d bytes of data", p.offset, len(p.data))
 		}
-		if err := delta.Apply(&got, bytes.NewReader(old), 10_000, p.data, p.plan.SizeBytes, nil); err != nil {
+		if err := delta.Apply(&got, bytes.NewReader(old), 10_000, p.data, p.plan.SizeBytes); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -60,7 +60,7 @@ func encodeAllParts(ctx context.Context, found []diff.Op, old, now io.ReaderAt, 
 // encode writes the part, cut into as many as the limit of their data needs.
 func (p *part) encode(old, now io.ReaderAt, limitBytes int) ([]*part, error) {
 	section := io.NewSectionReader(now, p.offset, p.plan.SizeBytes)
-	data, took, err := delta.WriteCosts(p.plan, old, section, beside)
+	data, took, err := delta.WriteCosts(p.plan, old, section)
 	if err != nil {
 		return nil, err
 	}

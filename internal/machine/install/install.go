@@ -180,7 +180,7 @@ func (p *plan) adopt(m *payload.Manifest) error {
 
 // addEntry streams the UKI from the payload to the EFI system partition.
 func (in *Installer) addEntry(p *plan, s *stream, m *meter) error {
-	decoder, err := newDecoder(in.Workers)
+	decoder, err := payload.NewDecoder()
 	if err != nil {
 		return err
 	}

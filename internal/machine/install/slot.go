@@ -61,15 +61,6 @@ func (in *Installer) writeSlot(p *plan, s *stream, m *meter) error {
 	return w.run()
 }
 
-// newDecoder makes a decoder for one of n workers.
-func newDecoder(n int) (*payload.Decoder, error) {
-	d, err := payload.NewDecoder()
-	if err == nil && n != 1 {
-		d.Beside = func(work func()) { go work() }
-	}
-	return d, err
-}
-
 // hire makes what n workers need, 2 when n is 0.
 func (w *slotWriter) hire(n int) error {
 	if n == 0 {
@@ -78,7 +69,7 @@ func (w *slotWriter) hire(n int) error {
 	w.buffers = make(chan []byte, n+1)
 	w.buffers <- nil
 	for range n {
-		decoder, err := newDecoder(n)
+		decoder, err := payload.NewDecoder()
 		if err != nil {
 			return err
 		}

@@ -14,26 +14,25 @@ const version = 1
 const bufferSizeBytes = 64 << 10
 
 // Apply writes to w the sizeBytes bytes that data makes of the old image. Errors of kind Corrupt are those of the data; errors of old
-// and w are given back as they are. Whether old was the right image only a digest of the output can tell. Where beside is not nil, it runs work
-// beside the caller as a go statement does, which may read old, and has ended when Apply returns.
-func Apply(w io.Writer, old io.ReaderAt, oldSizeBytes int64, data []byte, sizeBytes int64, beside func(work func())) error {
+// and w are given back as they are. Whether old was the right image only a digest of the output can tell.
+func Apply(w io.Writer, old io.ReaderAt, oldSizeBytes int64, data []byte, sizeBytes int64) error {
 	if len(data) < 1 || data[0] != version {
 		return fault.New(fault.Corrupt, "delta does not begin with version %d", version)
 	}
-	walk := &walk{c: entropy.NewReader(data[1:]), old: old, out: w, beside: beside}
+	walk := &walk{c: entropy.NewReader(data[1:]), old: old, out: w}
 	return walk.run(&Plan{OldSizeBytes: oldSizeBytes, SizeBytes: sizeBytes})
 }
 
 // Write is the inverse of Apply: it tells the output, which it reads from new, by the plan.
 func Write(plan *Plan, old io.ReaderAt, new io.ReaderAt) ([]byte, error) {
-	data, _, err := WriteCosts(plan, old, new, nil)
+	data, _, err := WriteCosts(plan, old, new)
 	return data, err
 }
 
 // WriteCosts does what Write does, and says how many bytes of the data each region of the plan took, to within the few that the coder
-// holds back at its end. See Apply for beside.
-func WriteCosts(plan *Plan, old io.ReaderAt, new io.ReaderAt, beside func(work func())) (data []byte, costs []int64, err error) {
-	walk := &walk{c: entropy.NewWriter(), old: old, in: new, beside: beside}
+// holds back at its end.
+func WriteCosts(plan *Plan, old io.ReaderAt, new io.ReaderAt) (data []byte, costs []int64, err error) {
+	walk := &walk{c: entropy.NewWriter(), old: old, in: new}
 	if err := walk.run(plan); err != nil {
 		return nil, nil, err
 	}
@@ -55,7 +54,6 @@ type walk struct {
 
 	ends []int64 // of a writer: how much was written at the end of each region
 
-	beside  func(work func()) // nil for one thing after the other
 	residue *residue
 	buffers [2][]byte
 }

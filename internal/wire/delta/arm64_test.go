@@ -151,7 +151,7 @@ func TestPrograms(t *testing.T) {
 			t.Fatal(err)
 		}
 		var got bytes.Buffer
-		if err := Apply(&got, bytes.NewReader(old), plan.OldSizeBytes, data, plan.SizeBytes, nil); err != nil {
+		if err := Apply(&got, bytes.NewReader(old), plan.OldSizeBytes, data, plan.SizeBytes); err != nil {
 			t.Fatal(err)
 		}
 		if !bytes.Equal(got.Bytes(), now) {

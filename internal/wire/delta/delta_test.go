@@ -50,7 +50,7 @@ func TestRoundTrip(t *testing.T) {
 			t.Fatal(err)
 		}
 		var got bytes.Buffer
-		if err := Apply(&got, bytes.NewReader(old), plan.OldSizeBytes, data, plan.SizeBytes, nil); err != nil {
+		if err := Apply(&got, bytes.NewReader(old), plan.OldSizeBytes, data, plan.SizeBytes); err != nil {
 			t.Fatal(err)
 		}
 		if !bytes.Equal(got.Bytes(), now) {
@@ -73,7 +73,7 @@ func TestWriteCosts(t *testing.T) {
 		{SizeBytes: 500, Pieces: []Piece{{New, 500}}},
 		{SizeBytes: size, Pieces: []Piece{{0, size}}},
 	}}
-	data, costs, err := WriteCosts(plan, bytes.NewReader(old), bytes.NewReader(now), nil)
+	data, costs, err := WriteCosts(plan, bytes.NewReader(old), bytes.NewReader(now))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,7 +112,7 @@ func FuzzApply(f *testing.F) {
 	f.Add([]byte{version})
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var got bytes.Buffer
-		err := Apply(&got, bytes.NewReader(old), int64(len(old)), data, int64(len(now)), nil)
+		err := Apply(&got, bytes.NewReader(old), int64(len(old)), data, int64(len(now)))
 		if err == nil && got.Len() != len(now) {
 			t.Errorf("%d bytes were written, want %d", got.Len(), len(now))
 		}
@@ -188,7 +188,7 @@ func TestFrames(t *testing.T) {
 			t.Fatal(err)
 		}
 		var got bytes.Buffer
-		if err := Apply(&got, bytes.NewReader(old), plan.OldSizeBytes, data, plan.SizeBytes, nil); err != nil {
+		if err := Apply(&got, bytes.NewReader(old), plan.OldSizeBytes, data, plan.SizeBytes); err != nil {
 			t.Fatal(err)
 		}
 		if !bytes.Equal(got.Bytes(), after) {

@@ -240,7 +240,7 @@ func (w *walk) pack(f *Frame, made *zframe.Pages, out *exactly) error {
 	if f.Kind == Gzip {
 		return gzframe.Compress(out, io.NewSectionReader(made, 0, made.SizeBytes()), f.Gzip)
 	}
-	r := &zframe.Reparse{Content: made, Out: out, Beside: w.beside}
+	r := &zframe.Reparse{Content: made, Out: out}
 	var err error
 	if f.OldSizeBytes > 0 {
 		old := io.NewSectionReader(w.old, f.OldAt, f.OldSizeBytes)

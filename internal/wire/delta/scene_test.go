@@ -20,7 +20,7 @@ func TestCodeWithoutBases(t *testing.T) {
 		t.Fatal(err)
 	}
 	var got bytes.Buffer
-	if err := Apply(&got, bytes.NewReader(old), 64, data, 64, nil); err != nil || !bytes.Equal(got.Bytes(), old) {
+	if err := Apply(&got, bytes.NewReader(old), 64, data, 64); err != nil || !bytes.Equal(got.Bytes(), old) {
 		t.Fatal(err)
 	}
 }

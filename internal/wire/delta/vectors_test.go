@@ -161,7 +161,7 @@ func TestVectors(t *testing.T) {
 		}
 		data := readVector(t, v.name+".delta")
 		var got bytes.Buffer
-		if err := Apply(&got, bytes.NewReader(old), int64(len(old)), data, outSizeBytes, nil); err != nil {
+		if err := Apply(&got, bytes.NewReader(old), int64(len(old)), data, outSizeBytes); err != nil {
 			t.Errorf("%s: %v", v.name, err)
 			continue
 		}

@@ -14,9 +14,6 @@ import (
 // Decoder turns the data of operations into what they write. It holds no state between operations, but its
 // buffers make it usable by one goroutine at a time.
 type Decoder struct {
-	// Beside runs work of Patch beside the caller, as a go statement does; nil for one thing after the other.
-	Beside func(work func())
-
 	zstd *zstd.Decoder
 }
 
@@ -99,7 +96,7 @@ func (d *Decoder) Patch(w io.Writer, op Op, data []byte, old Old) error {
 		return err
 	}
 	sum := sha256.New()
-	if err := delta.Apply(io.MultiWriter(w, sum), old, old.SizeBytes, data, op.SizeBytes, d.Beside); err != nil {
+	if err := delta.Apply(io.MultiWriter(w, sum), old, old.SizeBytes, data, op.SizeBytes); err != nil {
 		if fault.Is(err, fault.Corrupt) {
 			return op.corrupt("does not apply: %w", err)
 		}

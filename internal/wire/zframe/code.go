@@ -15,9 +15,6 @@ type Reparse struct {
 	Frame   *Reader   // of a writer
 	Out     io.Writer // of a reader
 	Old     *Old      // nil for none
-	// Beside runs work beside the caller, as a go statement does; nil for one thing after the other. The work has ended when Code returns, and what
-	// comes out is the same.
-	Beside func(work func())
 }
 
 // Code does it.
@@ -48,13 +45,8 @@ func (r *Reparse) Code(c *entropy.Coder) error {
 			return err
 		}
 	}
-	chunks, err := s.codeChunks(blocks)
-	if err != nil {
-		return err
-	}
-	s.prepare(chunks, r.Beside)
-	defer s.found.stop()
-	return s.run(chunks, blocks)
+	s.latest = newLatest(s.content)
+	return s.run(blocks)
 }
 
 // readAll takes a frame apart, and leaves out the literals, which the content has too.
@@ -86,53 +78,41 @@ type session struct {
 	header   Header
 	checksum uint32
 	guide    *oldGuide
-	found    *ahead
-	planner  *planner
+	latest   *latest
 	models   *models
 	out      *Writer // of a reader
 	writing  shape
 
-	start, end int // of the chunk
-	empty      int // blocks without content so far
-	current    Distances
-	foresight             // of the sequences of the chunk
-	sequences  []Sequence // of the block
-	literals   []byte     // of the block
-	listed     []uint32   // of the last place that was asked for
-}
-
-const (
-	slots       = 1 << 20 // of 4 bytes each
-	budgetRatio = 16      // places looked at for each byte of content
-	sufficient  = 999     // of level 22
-	leastWindow = 1 << 10
-)
-
-// prepare makes the tables, which depend on the header.
-func (s *session) prepare(chunks []chunk, beside func(work func())) {
-	size := s.content.size
-	window := max(int(min(s.header.WindowBytes, uint64(size))), leastWindow)
-	ends, end := make([]int, 0, len(chunks)), 0
-	for _, c := range chunks {
-		end += c.size
-		ends = append(ends, end)
-	}
-	s.found = runAhead(newFinder(s.content, window, min(slots, max(size, leastWindow)), ends), beside)
-	s.planner = &planner{content: s.content, found: s.found, window: window, distances: Initial, budget: budgetRatio * (size + leastWindow)}
+	anchor    int // the content before it is in blocks and sequences
+	end       int // of the block
+	empty     int // blocks without content so far
+	wasted    int // bytes that were the same and not matched, so far
+	current   Distances
+	sequences []Sequence // of the block
+	literals  []byte     // of the block
+	listed    []option   // of the last place that was asked for
 }
 
 // run codes all blocks, and the checksum.
-func (s *session) run(chunks []chunk, blocks []Block) (err error) {
-	for i, c := range chunks {
-		if blocks, err = s.chunk(c, blocks, i == len(chunks)-1); err != nil {
+func (s *session) run(blocks []Block) error {
+	for last := false; !last; {
+		var b Block
+		if !s.c.Reading() {
+			b, blocks = blocks[0], blocks[1:]
+		}
+		if err := s.block(&b); err != nil {
 			return err
 		}
 		if s.c.Overrun() {
 			return s.c.Err()
 		}
+		last = b.Last
 	}
-	if err := s.found.stop(); err != nil {
-		return err
+	if s.anchor < s.content.size {
+		return corrupt("frame ends %d bytes before its content", s.content.size-s.anchor)
+	}
+	if s.guide != nil && s.guide.err != nil {
+		return s.guide.err
 	}
 	if !s.header.Checksum {
 		return nil

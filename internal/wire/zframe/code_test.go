@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"flag"
 	"os"
-	"sync"
 	"testing"
 
 	"github.com/klauspost/compress/zstd"
@@ -112,12 +111,12 @@ func TestVectors(t *testing.T) {
 	}
 }
 
-// A frame of libzstd at its highest level comes from its content and a small part of its size.
+// A frame of libzstd at its highest level comes from its content and a part of its size, and from an old one that was cut likewise and next to nothing.
 func TestGoldenFrameCostsLittle(t *testing.T) {
 	frame := golden(t)
 	content := plain(t, frame)
 	alone, beside := told(t, frame, content, nil, nil), told(t, frame, content, frame, shift(0))
-	if len(alone)*40 > len(frame) || len(beside) > len(alone) {
+	if len(alone)*5 > len(frame) || len(beside)*50 > len(frame) {
 		t.Errorf("%d bytes tell a frame of %d, %d beside the same frame", len(alone), len(frame), len(beside))
 	}
 }
@@ -198,46 +197,4 @@ func FuzzReparse(f *testing.F) {
 			t.Errorf("the error is %v, want one of kind Corrupt", err)
 		}
 	})
-}
-
-// What is coded and what comes out is the same with work beside as without.
-func TestBesideIsTheSame(t *testing.T) {
-	frame := golden(t)
-	content := plain(t, frame)
-	var work sync.WaitGroup
-	inTurn := told(t, frame, content, frame, shift(0))
-	c := entropy.NewWriter()
-	r := &Reparse{Content: pages(content), Frame: reader(t, frame), Old: older(frame, shift(0)), Beside: work.Go}
-	if err := r.Code(c); err != nil {
-		t.Fatal(err)
-	}
-	data := c.Finish()
-	if !bytes.Equal(data, inTurn) {
-		t.Error("with work beside another cut is told")
-	}
-	var out bytes.Buffer
-	r = &Reparse{Content: pages(content), Out: &out, Old: older(frame, shift(0)), Beside: work.Go}
-	if err := r.Code(entropy.NewReader(data)); err != nil || !bytes.Equal(out.Bytes(), frame) {
-		t.Errorf("the frame is another: %v", err)
-	}
-}
-
-// Whatever is wrong with the data, no work goes on beside after it.
-func TestWorkBesideEnds(t *testing.T) {
-	frame := golden(t)
-	content := plain(t, frame)
-	data := told(t, frame, content, nil, nil)
-	for n := range 40 {
-		var work sync.WaitGroup
-		wrong := bytes.Clone(data)
-		wrong[len(wrong)*n/40] ^= 0x55
-		var out bytes.Buffer
-		r := &Reparse{Content: pages(content), Out: &out, Beside: work.Go}
-		if err := r.Code(entropy.NewReader(wrong)); err != nil && !fault.Is(err, fault.Corrupt) {
-			t.Errorf("the error is %v, want one of kind Corrupt", err)
-		} else if err == nil && bytes.Equal(out.Bytes(), frame) {
-			t.Errorf("with byte %d wrong the frame is right", len(wrong)*n/40)
-		}
-		work.Wait() // for ever, if it goes on
-	}
 }

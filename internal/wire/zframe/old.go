@@ -152,6 +152,7 @@ type oldGuide struct {
 	parse       *oldParse
 	from, until int // what the last answer holds for
 	known       bool
+	end         int // how far the two contents go on side by side
 	start       int // where the match at the place, or the next one, begins in the new content
 	match       oldMatch
 	source      int // the distance that the match would have in the new content, or 0
@@ -173,7 +174,7 @@ func (g *oldGuide) look(place int) {
 		g.err = err
 		return
 	}
-	g.known, g.match = true, m
+	g.known, g.match, g.end = true, m, place+int(length)
 	ahead := int64(m.start) - old
 	g.start = place + int(ahead)
 	if ahead > 0 {
@@ -192,16 +193,4 @@ func (g *oldGuide) look(place int) {
 func (g *oldGuide) suggest(place int) int {
 	g.look(place)
 	return g.source
-}
-
-// next is how many literals and then what match the old frame has at a place. There is no match when that is not known.
-func (g *oldGuide) next(place int) (literals, match uint32) {
-	g.look(place)
-	switch {
-	case !g.known || g.match.length == 0:
-		return 0, 0
-	case g.start >= place:
-		return uint32(g.start - place), g.match.length
-	}
-	return 0, g.match.length - uint32(place-g.start)
 }
